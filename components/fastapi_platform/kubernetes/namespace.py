@@ -1,0 +1,83 @@
+"""A namespace that refuses what a production pod must not do, and all traffic that nobody declared.
+
+Owns the namespace, its Pod Security level and its deny-everything network policy. Deliberately creates no quota: what
+a team may use is decided where the cluster is.
+
+Resources: `v1` Namespace; `networking.k8s.io/v1` NetworkPolicy.
+Source: https://kubernetes.io/docs/concepts/security/pod-security-admission/
+"""
+
+import re
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_kubernetes import core, meta, networking
+
+from ..planning import labels, names
+from ..planning.environment import Environment
+from ..planning.errors import expect, verify
+from .foundation import PACKAGE, name_once
+
+_VERSION = re.compile(r"latest|v1\.[0-9]{1,3}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RestrictedNamespaceArgs:
+    """What a namespace needs to know."""
+
+    namespace: str
+    """Name of the namespace; a DNS label."""
+
+    deletion_protection: bool = True
+    """Whether Pulumi refuses to delete it; deleting a namespace deletes every volume claim in it."""
+    environment: Environment = Environment.PRODUCTION
+    """What the stack promises."""
+    pod_security_version: str = "v1.33"
+    """Kubernetes minor whose *restricted* rules apply; pinned, so that a cluster upgrade refuses no running pod."""
+
+    def __post_init__(self) -> None:
+        verify(
+            self,
+            expect("namespace", names.is_dns_label(self.namespace), want="a DNS label of 63 characters or fewer",
+                   why="Kubernetes refuses other names"),
+            expect("pod_security_version", _VERSION.fullmatch(self.pod_security_version) is not None,
+                   want="latest or a minor such as v1.33", why="Kubernetes would ignore the label"),
+        )
+
+
+class RestrictedNamespace(pulumi.ComponentResource):
+    """A namespace under Pod Security *restricted* that denies undeclared traffic."""
+
+    namespace: pulumi.Output[str]
+    """Name of the namespace; known once traffic in it is denied by default."""
+
+    def __init__(
+        self, name: str, args: RestrictedNamespaceArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__(f"{PACKAGE}:index:RestrictedNamespace", name, {"namespace": args.namespace}, opts)
+        space = core.v1.Namespace(
+            f"{name}-namespace",
+            metadata=meta.v1.ObjectMetaArgs(name=args.namespace, labels=_labels(args)),
+            opts=pulumi.ResourceOptions(parent=self, protect=args.deletion_protection),
+        )
+        policy = networking.v1.NetworkPolicy(
+            f"{name}-deny",
+            metadata=meta.v1.ObjectMetaArgs(
+                name="default-deny", namespace=args.namespace, labels={labels.MANAGED_BY: "pulumi"}
+            ),
+            spec=networking.v1.NetworkPolicySpecArgs(
+                pod_selector=meta.v1.LabelSelectorArgs(), policy_types=["Ingress", "Egress"]
+            ),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[space]),
+        )
+        self.namespace = name_once(space.metadata, policy)
+        self.register_outputs({"namespace": self.namespace})
+
+
+def _labels(args: RestrictedNamespaceArgs) -> dict[str, str]:
+    levels = {
+        f"pod-security.kubernetes.io/{mode}{suffix}": value
+        for mode in ("enforce", "audit", "warn")
+        for suffix, value in (("", "restricted"), ("-version", args.pod_security_version))
+    }
+    return {labels.MANAGED_BY: "pulumi", labels.ENVIRONMENT: args.environment.value, **levels}

@@ -1,0 +1,250 @@
+"""The drain budget: how a pod stops without failing a request.
+
+Owns the inequalities between a request's time, the pod's pauses and the load balancer's clocks, and computes what can
+be computed. Deliberately measures nothing: it is the same arithmetic for settings, components and recorded pods.
+
+    R request timeout      P preStop sleep        K lame duck            G server graceful timeout
+    T termination grace    D load-balancer drain  L load-balancer idle   lag: until no proxy sends new requests
+
+The listener is open during P and K, so both count against the lag; connections that are already open end in K, when
+every answer carries `Connection: close`.
+Sources: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination
+https://cloud.google.com/kubernetes-engine/docs/troubleshooting/troubleshoot-load-balancing
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from . import flows
+from .errors import Expectation, expect, verify
+
+PROMISE_ANNOTATION = "fastapi-platform/drain-promise"
+"""On a Deployment: what callers were promised, as JSON, for whoever checks its pods against it."""
+MARGIN_SECONDS = 5
+"""Between the last answer and SIGKILL: closing pools, flushing logs."""
+PRE_STOP_FLOOR_SECONDS = 5
+"""Shortest preStop sleep: even inside a cluster, endpoints are removed a moment after the pod begins to stop."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadBalancer:
+    """What stands in front of the pods: where it connects from, and its clocks. Defaults: Google Cloud with NEGs."""
+
+    networks: tuple[str, ...] = ()
+    """Networks it connects from, in CIDR notation; none when only pods of the cluster call."""
+    removal_lag_seconds: int = 25
+    """Until no new request reaches a pod that is being stopped; 25 behind a Google Cloud NEG, 5 inside a cluster."""
+    timeout_seconds: int | None = 30
+    """Longest the load balancer waits for an answer; none when there is no such limit."""
+    drain_seconds: int | None = 30
+    """Seconds the load balancer leaves to requests on a removed pod; none when it does not drain."""
+    idle_seconds: int | None = 600
+    """Seconds the load balancer keeps an unused connection to a pod; none when it keeps none."""
+
+    def __post_init__(self) -> None:
+        clocks = ("timeout_seconds", "drain_seconds", "idle_seconds")
+        verify(
+            self,
+            *(expect("networks", flows.is_network(network), got=network, want="networks such as 35.191.0.0/16",
+                     why="Kubernetes cannot read it") for network in self.networks),
+            expect("removal_lag_seconds", self.removal_lag_seconds >= 0, want="0 seconds or more",
+                   why="time runs forward"),
+            *(expect(clock, (getattr(self, clock) or 1) >= 1, want="1 second or more, or nothing",
+                     why="time runs forward") for clock in clocks),
+        )
+
+
+IN_CLUSTER = LoadBalancer(removal_lag_seconds=5, timeout_seconds=None, drain_seconds=None, idle_seconds=None)
+"""No load balancer: callers are pods of the same cluster, behind kube-proxy."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inequality:
+    """One condition of the budget, with its numbers."""
+
+    field: str
+    """Setting to change when it does not hold."""
+    got: str
+    holds: bool
+    numbers: str
+    """The condition in numbers, e.g. `60 >= 20 + 5 + 30 + 5 = 60`."""
+    text: str
+    """The same in symbols, e.g. `T >= P + K + G + 5`."""
+    want: str
+    why: str
+
+    @property
+    def expectation(self) -> Expectation:
+        """The condition as a demand on the setting."""
+        return expect(self.field, self.holds, got=self.got, want=self.want, why=self.why)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DrainBudget:
+    """The clocks of one workload's stop, in seconds."""
+
+    graceful_timeout_seconds: int
+    lame_duck_seconds: int
+    load_balancer: LoadBalancer
+    pre_stop_seconds: int
+    request_timeout_seconds: int
+    termination_grace_seconds: int
+    keep_alive_seconds: int | None = None
+    """None when the process does not speak HTTP or its figure cannot be read."""
+
+    @property
+    def needed_grace_seconds(self) -> int:
+        """P + K + G + margin."""
+        return self.serving_seconds + MARGIN_SECONDS
+
+    @property
+    def serving_seconds(self) -> int:
+        """P + K + G: how long after the stop began an answer can still leave the pod."""
+        return self.pre_stop_seconds + self.lame_duck_seconds + self.graceful_timeout_seconds
+
+    @property
+    def cuts_open_connections(self) -> bool:
+        """Whether clients that keep connections open see errors at every rollout, because nothing tells them to leave.
+
+        Measured: 18 failed requests of 15,609 over three rollouts of two pods under eight open connections with a
+        preStop sleep alone; none of 19,379 with a lame duck of 5 seconds.
+        """
+        return self.lame_duck_seconds == 0
+
+    def inequalities(self) -> tuple[Inequality, ...]:
+        """Every condition that applies to what stands in front of the pods."""
+        return (self._removal(), self._graceful(), self._grace(), *self._timeout(), *self._drain(), *self._idle())
+
+    def _removal(self) -> Inequality:
+        lag, open_seconds = self.load_balancer.removal_lag_seconds, self.pre_stop_seconds + self.lame_duck_seconds
+        return Inequality(
+            text="P + K >= removal lag",
+            numbers=f"{self.pre_stop_seconds} + {self.lame_duck_seconds} = {open_seconds} >= {lag}",
+            holds=open_seconds >= lag,
+            field="pre_stop_seconds",
+            got=f"{self.pre_stop_seconds} seconds",
+            want=f"{pre_stop_seconds(self.load_balancer, self.lame_duck_seconds)} seconds or more",
+            why="new requests still arrive for that long after the pod begins to stop",
+        )
+
+    def _graceful(self) -> Inequality:
+        graceful, request = self.graceful_timeout_seconds, self.request_timeout_seconds
+        return Inequality(
+            text="G >= R",
+            numbers=f"{graceful} >= {request}",
+            holds=graceful >= request,
+            field="request_timeout_seconds",
+            got=f"{request} seconds",
+            want=f"{graceful} seconds or fewer (process.graceful_timeout_seconds)",
+            why="the server's own shutdown would cut a request that is still allowed to run",
+        )
+
+    def _grace(self) -> Inequality:
+        grace, needed = self.termination_grace_seconds, self.needed_grace_seconds
+        terms = f"{self.pre_stop_seconds} + {self.lame_duck_seconds} + {self.graceful_timeout_seconds}"
+        return Inequality(
+            text=f"T >= P + K + G + {MARGIN_SECONDS}",
+            numbers=f"{grace} >= {terms} + {MARGIN_SECONDS} = {needed}",
+            holds=grace >= needed,
+            field="termination_grace_seconds",
+            got=f"{grace} seconds",
+            want=f"{needed} seconds or more",
+            why="Kubernetes would kill the pod before it has drained",
+        )
+
+    def _timeout(self) -> tuple[Inequality, ...]:
+        request, limit = self.request_timeout_seconds, self.load_balancer.timeout_seconds
+        if limit is None:
+            return ()
+        promise = Inequality(
+            text="R <= load balancer's timeout",
+            numbers=f"{request} <= {limit}",
+            holds=request <= limit,
+            field="request_timeout_seconds",
+            got=f"{request} seconds",
+            want=f"{limit} seconds or fewer (the load balancer's timeout_seconds)",
+            why="the load balancer gives up on the request before the service does",
+        )
+        return (promise,)
+
+    def _drain(self) -> tuple[Inequality, ...]:
+        request, drain = self.request_timeout_seconds, self.load_balancer.drain_seconds
+        if drain is None:
+            return ()
+        fits = Inequality(
+            text="R <= D <= P + K + G",
+            numbers=f"{request} <= {drain} <= {self.serving_seconds}",
+            holds=request <= drain <= self.serving_seconds,
+            field="request_timeout_seconds",
+            got=f"{request} seconds beside a drain of {drain} seconds",
+            want=f"R <= {drain} (the load balancer's drain_seconds) <= {self.serving_seconds} (P + K + G)",
+            why="the load balancer must wait for the longest request, and not longer than the pod answers",
+        )
+        return (fits,)
+
+    def _idle(self) -> tuple[Inequality, ...]:
+        idle, keep_alive = self.load_balancer.idle_seconds, self.keep_alive_seconds
+        if idle is None or keep_alive is None:
+            return ()
+        outlives = Inequality(
+            text="keep-alive > L",
+            numbers=f"{keep_alive} > {idle}",
+            holds=keep_alive > idle,
+            field="process.keep_alive_seconds",
+            got=f"{keep_alive} seconds",
+            want=f"more than {idle} seconds (the load balancer's idle_seconds)",
+            why="the load balancer would send a request on a connection that the server has just closed",
+        )
+        return (outlives,)
+
+
+def pre_stop_seconds(load_balancer: LoadBalancer, lame_duck_seconds: int) -> int:
+    """The shortest preStop sleep that covers the removal lag together with the lame duck."""
+    return max(load_balancer.removal_lag_seconds - lame_duck_seconds, PRE_STOP_FLOOR_SECONDS)
+
+
+def plan(
+    *,
+    request_timeout_seconds: int,
+    graceful_timeout_seconds: int,
+    lame_duck_seconds: int,
+    keep_alive_seconds: int,
+    load_balancer: LoadBalancer,
+) -> DrainBudget:
+    """Compute preStop and termination grace from the rest; whether it all fits, `inequalities` says."""
+    pre_stop = pre_stop_seconds(load_balancer, lame_duck_seconds)
+    return DrainBudget(
+        graceful_timeout_seconds=graceful_timeout_seconds,
+        keep_alive_seconds=keep_alive_seconds,
+        lame_duck_seconds=lame_duck_seconds,
+        load_balancer=load_balancer,
+        pre_stop_seconds=pre_stop,
+        request_timeout_seconds=request_timeout_seconds,
+        termination_grace_seconds=pre_stop + lame_duck_seconds + graceful_timeout_seconds + MARGIN_SECONDS,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Promise:
+    """What callers were promised, and what stands between them and the pods."""
+
+    load_balancer: LoadBalancer
+    request_timeout_seconds: int
+
+    def text(self) -> str:
+        """The annotation's value; `read_promise` reads it back."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+
+def read_promise(text: str) -> Promise | None:
+    """The promise in an annotation, or None when it is not one."""
+    try:
+        document: Any = json.loads(text)
+        balancer = document["load_balancer"]
+        return Promise(
+            load_balancer=LoadBalancer(**balancer | {"networks": tuple(balancer["networks"])}),
+            request_timeout_seconds=int(document["request_timeout_seconds"]),
+        )
+    except (ValueError, TypeError, KeyError):
+        return None

@@ -1,0 +1,134 @@
+"""The shape of a stack file: which keys there are, and what type each has.
+
+Owns the document model. Deliberately states no default and no rule about a value that a component has: such a section
+is made of the component's own arguments, minus those that the program wires, and the component checks them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from dataclasses import Field as DataclassField
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from fastapi_platform import (
+    BackgroundWorkerArgs,
+    Environment,
+    FastApiServiceArgs,
+    LoadBalancer,
+    LocalPostgresArgs,
+    MigrationJobArgs,
+    ScheduledJobArgs,
+    SecretKey,
+)
+
+SHARED = frozenset({"environment", "namespace", "service"})
+"""Arguments that every component gets from the top of the stack file."""
+RELEASE = SHARED | {"image"}
+"""Of those that run the service's image."""
+WIRED: dict[type[Any], frozenset[str]] = {
+    LoadBalancer: frozenset(),
+    FastApiServiceArgs: SHARED | {"load_balancer"},
+    MigrationJobArgs: RELEASE | {"direct_database"},
+    BackgroundWorkerArgs: RELEASE | {"worker"},
+    ScheduledJobArgs: RELEASE | {"job"},
+    LocalPostgresArgs: SHARED,
+}
+"""Arguments of each component that its own section cannot state."""
+
+
+class Section(BaseModel):
+    """Base of all sections: read once, never changed, nothing unknown in it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def given(self) -> dict[str, Any]:
+        """What the stack file states, by argument name; the rest is the component's default."""
+        return {name: getattr(self, name) for name in self.model_fields_set if name != "kind"}
+
+
+class ExistingCluster(Section):
+    """A cluster that somebody else runs, reached through a kubeconfig."""
+
+    kind: Literal["existing"]
+    context: str
+    """Context of the kubeconfig; always named, so that a deploy never goes to whatever was selected last."""
+    kubeconfig: str | None = None
+    """Path of the kubeconfig; none means where kubectl looks."""
+
+
+class NoEdge(Section):
+    """Nothing in front of the service: callers are pods of the same cluster."""
+
+    kind: Literal["none"]
+
+
+class ExternalDatabase(Section):
+    """A Postgres that somebody else runs; its addresses are in a Secret of the namespace."""
+
+    kind: Literal["external"]
+    direct_secret: SecretKey
+    """Key with the DSN that reaches Postgres without a pooler; the migration uses it."""
+    network: str
+    """Network the database answers from, in CIDR notation; no other can be reached."""
+    secret: SecretKey
+    """Key with the DSN for the service, through a pooler when there is one."""
+    port: int = 5432
+    """Port of the database, or of the pooler when there is one."""
+
+
+class Document(Section):
+    """A whole stack file. The sections that components own are narrowed in `StackFile`."""
+
+    cluster: ExistingCluster
+    """Where the platform runs."""
+    database: Section
+    """Where the data is."""
+    deletion_protection: bool
+    """Whether Pulumi refuses to delete what holds data."""
+    edge: Section
+    """What stands in front of the service."""
+    environment: Environment
+    """What the stack promises: local, development or production; decides how strictly the rest is checked."""
+    name: str
+    """Name of the service: part of every address, label and object; a DNS label of at most 30 characters."""
+    service: Section
+    """The service itself."""
+    migrations: Section
+    """The migration gate."""
+    namespace: str | None = None
+    """Namespace of everything; none means the service's name."""
+    schedules: Mapping[str, Section]
+    """Scheduled jobs, by name."""
+    workers: Mapping[str, Section]
+    """Background workers, by name."""
+
+
+def _section(title: str, args: type[Any], **extra: Any) -> type[Section]:
+    """A section with the arguments of a component, minus the wired ones."""
+    own: dict[str, Any] = {
+        field.name: (field.type, _default(field)) for field in fields(args) if field.name not in WIRED[args]
+    }
+    return create_model(title, __base__=Section, __doc__=args.__doc__, **own, **extra)
+
+
+def _default(field: DataclassField[Any]) -> Any:
+    if field.default is not MISSING:
+        return field.default
+    return Field(default_factory=field.default_factory) if field.default_factory is not MISSING else ...
+
+
+ExternalEdge = _section("ExternalEdge", LoadBalancer, kind=(Literal["external"], ...))
+InClusterDatabase = _section("InClusterDatabase", LocalPostgresArgs, kind=(Literal["in_cluster"], ...))
+
+_NOTHING = Field(default_factory=dict[str, Any], validate_default=True)
+_NARROWED: dict[str, Any] = {
+    "database": (Annotated[InClusterDatabase | ExternalDatabase, Field(discriminator="kind")], ...),
+    "edge": (Annotated[NoEdge | ExternalEdge, Field(discriminator="kind")], ...),
+    "migrations": (_section("Migrations", MigrationJobArgs), _NOTHING),
+    "schedules": (dict[str, _section("Schedule", ScheduledJobArgs)], _NOTHING),
+    "service": (_section("Service", FastApiServiceArgs), ...),
+    "workers": (dict[str, _section("Worker", BackgroundWorkerArgs)], _NOTHING),
+}
+StackFile: type[Document] = create_model("StackFile", __base__=Document, __doc__=Document.__doc__, **_NARROWED)
+"""The document with the sections of the components in place."""

@@ -1,0 +1,245 @@
+"""The settings of one stack.
+
+Owns reading them: the only reader of configuration. Deliberately reads through Pulumi, so that a preview without the
+engine and the engine itself see the same, and reports every problem of a stack file at once.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, TypeVar
+
+import pulumi
+import repair
+from document import Document, ExistingCluster, ExternalDatabase, NoEdge, Section, StackFile
+from problems import paths, translate
+from pydantic import ValidationError
+
+from fastapi_platform import (
+    BackgroundWorkerArgs,
+    FastApiServiceArgs,
+    Flow,
+    LoadBalancer,
+    LocalPostgresArgs,
+    MigrationJobArgs,
+    Peer,
+    PlatformError,
+    RestrictedNamespaceArgs,
+    ScheduledJobArgs,
+    SecretKey,
+)
+from fastapi_platform.kubernetes import postgres
+from fastapi_platform.kubernetes.migration import DATABASE_VARIABLE
+from fastapi_platform.planning import drain
+from fastapi_platform.planning.errors import Problem
+
+HOMES = {"environment": "environment", "image": "service.image", "namespace": "namespace", "service": "name"}
+"""Where a wired argument stands in the stack file, whichever component refuses it."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """Everything a stack file says, checked: the arguments of every component."""
+
+    cluster: ExistingCluster
+    """Where the platform runs."""
+    database: LocalPostgresArgs | None
+    """The throwaway database; none when somebody else runs one."""
+    migration: MigrationJobArgs
+    namespace: RestrictedNamespaceArgs
+    schedules: Mapping[str, ScheduledJobArgs]
+    """By name."""
+    service: FastApiServiceArgs
+    workers: Mapping[str, BackgroundWorkerArgs]
+    """By name."""
+
+
+def load() -> Settings:
+    """The settings of the stack that is being deployed or previewed.
+
+    Raises:
+        PlatformError: with every problem of the stack file.
+    """
+    project = f"{pulumi.get_project()}:"
+    texts: Mapping[str, str] = pulumi.runtime.get_config_env()
+    own = {key.removeprefix(project): text for key, text in texts.items() if key.startswith(project)}
+    secret = [key for key in own if pulumi.runtime.is_config_secret(f"{project}{key}")]
+    if secret:
+        raise PlatformError(_encrypted(key) for key in secret)
+    return parse({key: _decoded(text) for key, text in own.items()})
+
+
+def parse(raw: Mapping[str, Any]) -> Settings:
+    """Settings from the top-level keys of a stack file and their values.
+
+    Raises:
+        PlatformError: with every problem found: those of the shape, and those of the values that could still be read.
+    """
+    document, problems = _document(raw)
+    found = _Findings(problems)
+    settings = _settings(document, found)
+    if settings is None or found.problems:
+        raise PlatformError(found.problems)
+    return settings
+
+
+@dataclass(frozen=True, slots=True)
+class _Findings:
+    """Problems so far; a refused part does not keep the others from being looked at."""
+
+    problems: list[Problem] = field(default_factory=list[Problem])
+
+    def attempt(self, section: str, make: Callable[[], T]) -> T | None:
+        """What `make` returns, or None with its problems noted under their place in the stack file."""
+        try:
+            return make()
+        except PlatformError as error:
+            moved = (_at_home(problem, section) for problem in error.problems)
+            self.problems.extend(problem for problem in moved if not self._said(problem))
+            return None
+
+    def attempt_each(self, section: str, names: Iterable[str], make: Callable[[str], T]) -> dict[str, T]:
+        """What `make` returns for each name that is not refused."""
+        made = {name: self.attempt(f"{section}.{name}", partial(make, name)) for name in names}
+        return {name: value for name, value in made.items() if value is not None}
+
+    def _said(self, problem: Problem) -> bool:
+        """Whether the problem is noted, or comes from a setting of the service that is already refused there."""
+        of_service = replace(problem, owner="service")
+        return problem in self.problems or of_service in self.problems
+
+
+def _document(raw: Mapping[str, Any]) -> tuple[Document, list[Problem]]:
+    """The document, repaired where it had to be, and what was wrong with its shape."""
+    try:
+        return StackFile.model_validate(raw), []
+    except ValidationError as error:
+        problems = list(translate(error, StackFile, raw))
+        readable = repair.without(raw, paths(error, raw))
+    try:
+        return StackFile.model_validate(readable), problems
+    except ValidationError as error:
+        return StackFile.model_validate(repair.completed(readable, paths(error, readable))), problems
+
+
+def _settings(document: Document, found: _Findings) -> Settings | None:
+    service = found.attempt("service", lambda: _service(document))
+    gate = found.attempt("migrations", lambda: _migration(document))
+    namespace = found.attempt("", lambda: _namespace(document))
+    database = found.attempt("database", lambda: _database(document))
+    workers = found.attempt_each("workers", document.workers, partial(_worker, document))
+    schedules = found.attempt_each("schedules", document.schedules, partial(_schedule, document))
+    if service is None or gate is None or namespace is None:
+        return None
+    return Settings(
+        cluster=document.cluster,
+        database=database,
+        migration=gate,
+        namespace=namespace,
+        schedules=schedules,
+        service=service,
+        workers=workers,
+    )
+
+
+def _service(document: Document) -> FastApiServiceArgs:
+    balancer = drain.IN_CLUSTER if isinstance(document.edge, NoEdge) else LoadBalancer(**document.edge.given())
+    return FastApiServiceArgs(**_common(document), **_runs(document, document.service), load_balancer=balancer)
+
+
+def _worker(document: Document, name: str) -> BackgroundWorkerArgs:
+    given = _runs(document, document.workers[name])
+    return BackgroundWorkerArgs(**_common(document), **given, image=_image(document), worker=name)
+
+
+def _schedule(document: Document, name: str) -> ScheduledJobArgs:
+    given = _runs(document, document.schedules[name])
+    return ScheduledJobArgs(**_common(document), **given, image=_image(document), job=name)
+
+
+def _migration(document: Document) -> MigrationJobArgs:
+    given = document.migrations.given()
+    given["egress"] = (*given.get("egress", ()), _database_flow(document))
+    direct = _throwaway_secret(document)
+    if isinstance(document.database, ExternalDatabase):
+        direct = document.database.direct_secret
+    return MigrationJobArgs(**_common(document), **given, image=_image(document), direct_database=direct)
+
+
+def _database(document: Document) -> LocalPostgresArgs | None:
+    if isinstance(document.database, ExternalDatabase):
+        return None
+    return LocalPostgresArgs(**_common(document), **document.database.given())
+
+
+def _namespace(document: Document) -> RestrictedNamespaceArgs:
+    return RestrictedNamespaceArgs(
+        deletion_protection=document.deletion_protection,
+        environment=document.environment,
+        namespace=_namespace_name(document),
+    )
+
+
+def _common(document: Document) -> dict[str, Any]:
+    """Arguments that every component of a service gets."""
+    return {
+        "environment": document.environment,
+        "namespace": _namespace_name(document),
+        "service": document.name,
+    }
+
+
+def _runs(document: Document, section: Section) -> dict[str, Any]:
+    """What a section states, with what everything that runs the service's code shares: settings, secrets, flows."""
+    shared, given = document.service.given(), section.given()
+    database = _throwaway_secret(document)
+    if isinstance(document.database, ExternalDatabase):
+        database = document.database.secret
+    flows = [*shared.get("egress", ()), _database_flow(document)]
+    return given | {
+        "egress": (*flows, *(flow for flow in given.get("egress", ()) if flow not in flows)),
+        "env": {**shared.get("env", {}), **given.get("env", {})},
+        "secrets": {DATABASE_VARIABLE: database, **shared.get("secrets", {}), **given.get("secrets", {})},
+    }
+
+
+def _database_flow(document: Document) -> Flow:
+    if isinstance(document.database, ExternalDatabase):
+        return Flow(peer=Peer(cidr=document.database.network), ports=(document.database.port,))
+    return Flow(peer=Peer(pod_labels=postgres.selector(document.name)), ports=(postgres.PORT,))
+
+
+def _throwaway_secret(document: Document) -> SecretKey:
+    return SecretKey(postgres.secret_name(document.name), postgres.DIRECT_KEY)
+
+
+def _image(document: Document) -> str:
+    return document.service.given()["image"]
+
+
+def _namespace_name(document: Document) -> str:
+    return document.name if document.namespace is None else document.namespace
+
+
+def _at_home(problem: Problem, section: str) -> Problem:
+    """The problem under the key of the stack file that causes it."""
+    if problem.field in ("job", "worker"):
+        return replace(problem, owner="", field=section)
+    home = HOMES.get(problem.field)
+    return replace(problem, owner="", field=home) if home else problem.under(section)
+
+
+def _encrypted(key: str) -> Problem:
+    return Problem(
+        "", key, "an encrypted value", "a plain value that names a Secret",
+        "what a component receives ends up in pod specs, where anybody who may read the namespace reads it",
+        "Put the value into a Kubernetes Secret and name its key under service.secrets.",
+    )
+
+
+def _decoded(text: str) -> Any:
+    """A configuration value as the stack file has it; Pulumi hands over objects and lists as JSON, the rest as text."""
+    return json.loads(text) if text.startswith(("{", "[")) else text

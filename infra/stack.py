@@ -1,0 +1,54 @@
+"""The composition of a stack: what there is, and in which order.
+
+Owns the wiring, which is the deploy order. Deliberately holds no resource detail: those are in the components.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import pulumi
+from providers import connect
+from settings import Settings
+
+from fastapi_platform import (
+    BackgroundWorker,
+    FastApiService,
+    LocalPostgres,
+    MigrationJob,
+    RestrictedNamespace,
+    ScheduledJob,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What a stack exports."""
+
+    address: pulumi.Output[str]
+    """Address of the service inside the cluster."""
+    migration_job: pulumi.Output[str]
+    """Name of the finished migration Job."""
+    namespace: pulumi.Output[str]
+    """Namespace of everything."""
+
+
+def build(settings: Settings) -> Outputs:
+    """Create everything a stack consists of."""
+    providers = connect(settings.cluster).options()
+    space = RestrictedNamespace("namespace", settings.namespace, providers)
+    namespace = space.namespace
+    data: list[pulumi.Resource] = [space]
+    if settings.database is not None:
+        data.append(LocalPostgres("database", replace(settings.database, namespace=namespace), _after(providers, data)))
+    gate = MigrationJob("migration", replace(settings.migration, namespace=namespace), _after(providers, data))
+    released = _after(providers, [gate])
+    service = FastApiService("service", replace(settings.service, namespace=namespace), released)
+    for name, worker in settings.workers.items():
+        BackgroundWorker(f"worker-{name}", replace(worker, namespace=namespace), released)
+    for name, schedule in settings.schedules.items():
+        ScheduledJob(f"schedule-{name}", replace(schedule, namespace=namespace), released)
+    return Outputs(address=service.address, migration_job=gate.job_name, namespace=namespace)
+
+
+def _after(providers: pulumi.ResourceOptions, needed: Sequence[pulumi.Resource]) -> pulumi.ResourceOptions:
+    return pulumi.ResourceOptions.merge(providers, pulumi.ResourceOptions(depends_on=list(needed)))

@@ -1,0 +1,107 @@
+"""Records from the three documents that describe a program's resources.
+
+Owns the decoding of the engine's resource states: a recording, `pulumi preview --json`, and `pulumi stack export` all
+hold them. Deliberately keeps no secret: a secret becomes a marker here, whether or not its value came along.
+Source: https://github.com/pulumi/pulumi/blob/master/sdk/go/common/apitype/core.go (ResourceV3)
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias, cast
+
+from .record import Marker, Options, Record, Value
+
+SIGNATURE = "4dabf18193072939515e22adb298388d"
+"""Key that marks a special value on the wire."""
+SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"
+OUTPUT_SIGNATURE = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+"""What the SDK sends in place of an unknown value."""
+STACK_TYPE = "pulumi:pulumi:Stack"
+State: TypeAlias = Mapping[str, Any]
+"""A resource state in the engine's spelling."""
+
+
+def from_states(states: Iterable[State]) -> tuple[Record, ...]:
+    """Records of resource states, sorted by URN; the stack itself is left out.
+
+    Args:
+        states: Resource states as the engine writes them.
+    """
+    records = (_record(state) for state in states if state.get("type") != STACK_TYPE)
+    return tuple(sorted(records, key=lambda record: record.urn))
+
+
+def from_export(document: Mapping[str, Any]) -> tuple[Record, ...]:
+    """Records of `pulumi stack export`: what has been deployed."""
+    return from_states(document["deployment"].get("resources") or ())
+
+
+def from_preview(document: Mapping[str, Any]) -> tuple[Record, ...]:
+    """Records of `pulumi preview --json`: what would exist after the next `up`."""
+    states = (step.get("newState") for step in document.get("steps") or ())
+    return from_states(state for state in states if state is not None)
+
+
+def decode(value: object) -> Value:
+    """A wire value as plain data with markers."""
+    if isinstance(value, dict):
+        return _decode_mapping(cast("dict[str, object]", value))
+    if isinstance(value, list):
+        return [decode(element) for element in cast("list[object]", value)]
+    if value == UNKNOWN:
+        return Marker.UNKNOWN
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return cast("Value", value)
+
+
+def _decode_mapping(value: Mapping[str, object]) -> Value:
+    signature = value.get(SIGNATURE)
+    if signature == SECRET_SIGNATURE or (signature == OUTPUT_SIGNATURE and value.get("secret")):
+        return Marker.SECRET
+    if signature == OUTPUT_SIGNATURE:
+        return decode(value["value"]) if "value" in value else Marker.UNKNOWN
+    return {key: decode(child) for key, child in value.items() if key != SIGNATURE}
+
+
+def _record(state: State) -> Record:
+    urn: str = state["urn"]
+    return Record(
+        urn=urn,
+        type=state["type"],
+        name=urn.rpartition("::")[2],
+        custom=bool(state.get("custom")),
+        aliases=_texts(state, "aliases"),
+        dependencies=tuple(sorted(_texts(state, "dependencies"))),
+        inputs={key: decode(value) for key, value in _mapping(state, "inputs").items()},
+        options=_options(state),
+        parent=state.get("parent") or "",
+        property_dependencies={
+            key: tuple(sorted(urns or [])) for key, urns in _mapping(state, "propertyDependencies").items()
+        },
+        protect=bool(state.get("protect")),
+        provider=(state.get("provider") or "").rpartition("::")[0],
+    )
+
+
+def _options(state: State) -> Options:
+    timeouts = _mapping(state, "customTimeouts")
+    return Options(
+        additional_secret_outputs=_texts(state, "additionalSecretOutputs"),
+        create_timeout_seconds=timeouts.get("create") or None,
+        delete_before_replace=bool(state.get("deleteBeforeReplace")),
+        deleted_with=state.get("deletedWith") or "",
+        ignore_changes=_texts(state, "ignoreChanges"),
+        import_id=state.get("importID") or "",
+        replace_on_changes=_texts(state, "replaceOnChanges"),
+        retain_on_delete=bool(state.get("retainOnDelete")),
+        update_timeout_seconds=timeouts.get("update") or None,
+    )
+
+
+def _mapping(state: State, key: str) -> dict[str, Any]:
+    return state.get(key) or {}
+
+
+def _texts(state: State, key: str) -> tuple[str, ...]:
+    return tuple(state.get(key) or ())

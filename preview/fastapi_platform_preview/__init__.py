@@ -1,0 +1,1 @@
+"""Records a Python Pulumi program without cloud, credentials or CLI, judges it, and shows it."""

@@ -1,0 +1,175 @@
+"""The Pulumi project that the command stands in, and the configuration of its stacks.
+
+Owns finding and reading `Pulumi.yaml` and `Pulumi.<stack>.yaml` as the engine does: `main`, the working directory, the
+environment, defaults and types of configuration keys. Deliberately gives values to nobody but the program, which reads
+them through Pulumi.
+Source: https://www.pulumi.com/docs/iac/concepts/projects/project-file/
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import yaml_document
+from .errors import did_you_mean, refuse
+from .yaml_document import as_mapping
+
+PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml", "Pulumi.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A Pulumi project whose program is written in Python."""
+
+    file: Path
+    """Its `Pulumi.yaml`."""
+    name: str
+    config: Mapping[str, Any]
+    """Declared configuration keys, by key."""
+    interpreter: Path
+    """Python of the environment that the program runs in."""
+    main: str
+    """What the engine would run: a file name, or `.` for a folder with `__main__.py`."""
+    working_directory: Path
+    """Where the engine would run it."""
+    stack_directory: Path
+    """Where the stack files are."""
+
+    @property
+    def root(self) -> Path:
+        """Folder of the project file."""
+        return self.file.parent
+
+    def stack_file(self, stack: str) -> Path:
+        """The file of a stack, whether or not it exists."""
+        return self.stack_directory / f"Pulumi.{stack}{self.file.suffix}"
+
+    def stacks(self) -> list[str]:
+        """Names of the stacks that have a file, sorted."""
+        suffix = self.file.suffix
+        files = self.stack_directory.glob(f"Pulumi.*{suffix}")
+        return sorted(file.name.removeprefix("Pulumi.").removesuffix(suffix) for file in files)
+
+    def existing_stack_file(self, stack: str) -> Path:
+        """The file of a stack.
+
+        Raises:
+            UsageError: when there is none.
+        """
+        file = self.stack_file(stack)
+        if file.is_file():
+            return file
+        known = self.stacks()
+        raise refuse(
+            f"stack {stack}", "", got=f"no file {file.name}", want=f"one of {', '.join(known) or 'no stack yet'}",
+            why="a stack's settings are in its file", fix=did_you_mean(stack, known, f"Create {file}."),
+        )
+
+
+def find(start: Path) -> Project:
+    """The project that encloses a folder.
+
+    Raises:
+        UsageError: when there is none, or it is not a Python project.
+    """
+    for folder in (start, *start.parents):
+        for name in PROJECT_FILES:
+            if (folder / name).is_file():
+                return _load(folder / name)
+    raise refuse(
+        str(start), "", got="no Pulumi.yaml here or above", want="a folder inside a Pulumi project",
+        why="the command runs the program of the project it stands in", fix="Change to the project, or use --cwd.",
+    )
+
+
+def _load(file: Path) -> Project:
+    document = yaml_document.read(file)
+    options = _python_options(file, document.get("runtime"))
+    config = document.get("config")
+    declared = as_mapping(config) or {}
+    directory = document.get("stackConfigDir") or (config if isinstance(config, str) else "")
+    working_directory, main = _program(file, str(document.get("main") or ""))
+    return Project(
+        file=file,
+        name=_name(file, document),
+        config={key: _declaration(str(document["name"]), key, value) for key, value in declared.items()},
+        interpreter=_interpreter(file.parent, options),
+        main=main,
+        working_directory=working_directory,
+        stack_directory=file.parent / directory,
+    )
+
+
+def _name(file: Path, document: Mapping[str, Any]) -> str:
+    name = document.get("name")
+    if isinstance(name, str) and name:
+        return name
+    raise refuse(
+        file.name, "name", got=repr(name), want="the name of the project", why="it is part of every URN", fix="Add it."
+    )
+
+
+def _python_options(file: Path, runtime: Any) -> Mapping[str, Any]:
+    long_form = as_mapping(runtime) or {"name": runtime}
+    name = long_form.get("name")
+    if name != "python":
+        raise refuse(
+            file.name, "runtime", got=repr(name), want="python", why="a recording runs the program in Python",
+            fix="Use `pulumi preview` for programs in other languages.",
+        )
+    return as_mapping(long_form.get("options")) or {}
+
+
+def _program(file: Path, main: str) -> tuple[Path, str]:
+    """Working directory and entry point, as the engine derives them from `main`."""
+    if not main:
+        return file.parent, "."
+    target = (file.parent / main).resolve()
+    if target.is_dir():
+        return target, "."
+    if target.is_file():
+        return target.parent, target.name
+    raise refuse(
+        file.name, "main", got=main, want="a file or a folder of the project", why="there is nothing to run",
+        fix="Correct main.",
+    )
+
+
+def _declaration(project: str, key: str, value: Any) -> Mapping[str, Any]:
+    """A declared key in its long form; the short form states a default, or a value for another package's key."""
+    long_form = as_mapping(value)
+    if long_form is not None:
+        return long_form
+    own = ":" not in key or key.startswith(f"{project}:")
+    return {"default" if own else "value": value}
+
+
+def _interpreter(root: Path, options: Mapping[str, Any]) -> Path:
+    """Python of the project's environment; this one when the project has none."""
+    environment = _environment(root, options)
+    if environment is None:
+        return Path(sys.executable)
+    for relative in ("bin/python", "Scripts/python.exe"):
+        if (environment / relative).is_file():
+            return environment / relative
+    raise refuse(
+        "Pulumi.yaml", "runtime.options", got=f"no environment at {environment}", want="an environment with Python",
+        why="the program runs in it", fix="Create it: `pulumi install`, or `uv sync` where uv is used.",
+    )
+
+
+def _environment(root: Path, options: Mapping[str, Any]) -> Path | None:
+    if options.get("virtualenv"):
+        return root / str(options["virtualenv"])
+    if options.get("toolchain") != "uv":
+        return None
+    home = _searched_upward(root, "uv.lock") or _searched_upward(root, "pyproject.toml") or root
+    return home / os.environ.get("UV_PROJECT_ENVIRONMENT", ".venv")
+
+
+def _searched_upward(start: Path, name: str) -> Path | None:
+    return next((folder for folder in (start, *start.parents) if (folder / name).is_file()), None)
+
