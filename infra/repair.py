@@ -47,7 +47,7 @@ def completed(raw: Mapping[str, Any], bad: Iterable[Path]) -> dict[str, Any]:
 
 
 def _stand_in(section: str, here: object) -> Any:
-    stand_in, given = STAND_INS[section], tree.mapping(here)
-    if given is None or not isinstance(stand_in, dict) or "kind" in stand_in:
-        return stand_in
+    stand_in, given = tree.mapping(STAND_INS[section]), tree.mapping(here)
+    if stand_in is None or given is None or "kind" in stand_in:
+        return STAND_INS[section]
     return given | stand_in

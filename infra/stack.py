@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pulumi
-from providers import connect
+from providers import in_cluster, with_random
 from settings import Settings
 
 from fastapi_platform import (
@@ -34,14 +34,15 @@ class Outputs:
 
 def build(settings: Settings) -> Outputs:
     """Create everything a stack consists of."""
-    providers = connect(settings.cluster).options()
-    space = RestrictedNamespace("namespace", settings.namespace, providers)
+    cluster = in_cluster(settings.cluster)
+    space = RestrictedNamespace("namespace", settings.namespace, cluster)
     namespace = space.namespace
     data: list[pulumi.Resource] = [space]
     if settings.database is not None:
-        data.append(LocalPostgres("database", replace(settings.database, namespace=namespace), _after(providers, data)))
-    gate = MigrationJob("migration", replace(settings.migration, namespace=namespace), _after(providers, data))
-    released = _after(providers, [gate])
+        options = pulumi.ResourceOptions.merge(_after(cluster, data), with_random())
+        data.append(LocalPostgres("database", replace(settings.database, namespace=namespace), options))
+    gate = MigrationJob("migration", replace(settings.migration, namespace=namespace), _after(cluster, data))
+    released = _after(cluster, [gate])
     service = FastApiService("service", replace(settings.service, namespace=namespace), released)
     for name, worker in settings.workers.items():
         BackgroundWorker(f"worker-{name}", replace(worker, namespace=namespace), released)
@@ -50,5 +51,5 @@ def build(settings: Settings) -> Outputs:
     return Outputs(address=service.address, migration_job=gate.job_name, namespace=namespace)
 
 
-def _after(providers: pulumi.ResourceOptions, needed: Sequence[pulumi.Resource]) -> pulumi.ResourceOptions:
-    return pulumi.ResourceOptions.merge(providers, pulumi.ResourceOptions(depends_on=list(needed)))
+def _after(cluster: pulumi.ResourceOptions, needed: Sequence[pulumi.Resource]) -> pulumi.ResourceOptions:
+    return pulumi.ResourceOptions.merge(cluster, pulumi.ResourceOptions(depends_on=list(needed)))

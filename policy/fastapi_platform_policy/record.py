@@ -32,12 +32,14 @@ class Options:
 
     additional_secret_outputs: tuple[str, ...] = ()
     create_timeout_seconds: float | None = None
-    delete_before_replace: bool = False
+    delete_before_replace: bool | None = None
+    """None where the source does not say: an exported state keeps no such option."""
     deleted_with: str = ""
     """URN, or empty."""
     ignore_changes: tuple[str, ...] = ()
     import_id: str = ""
-    replace_on_changes: tuple[str, ...] = ()
+    replace_on_changes: tuple[str, ...] | None = None
+    """None where the source does not say."""
     retain_on_delete: bool = False
     update_timeout_seconds: float | None = None
 

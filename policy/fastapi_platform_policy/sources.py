@@ -50,6 +50,8 @@ def decode(value: object) -> Value:
         return [decode(element) for element in cast("list[object]", value)]
     if value == UNKNOWN:
         return Marker.UNKNOWN
+    if value == Marker.SECRET.value:
+        return Marker.SECRET
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return cast("Value", value)
@@ -89,11 +91,11 @@ def _options(state: State) -> Options:
     return Options(
         additional_secret_outputs=_texts(state, "additionalSecretOutputs"),
         create_timeout_seconds=timeouts.get("create") or None,
-        delete_before_replace=bool(state.get("deleteBeforeReplace")),
+        delete_before_replace=state.get("deleteBeforeReplace"),
         deleted_with=state.get("deletedWith") or "",
         ignore_changes=_texts(state, "ignoreChanges"),
         import_id=state.get("importID") or "",
-        replace_on_changes=_texts(state, "replaceOnChanges"),
+        replace_on_changes=_texts(state, "replaceOnChanges") if "replaceOnChanges" in state else None,
         retain_on_delete=bool(state.get("retainOnDelete")),
         update_timeout_seconds=timeouts.get("update") or None,
     )

@@ -28,6 +28,7 @@ from pulumi.runtime.proto import engine_pb2, resource_pb2
 SIGNATURE = rpc._special_sig_key  # pyright: ignore[reportPrivateUsage]
 SECRET = {SIGNATURE: rpc._special_secret_sig}  # pyright: ignore[reportPrivateUsage]
 STACK_TYPE = "pulumi:pulumi:Stack"
+KUBERNETES_SECRET = "kubernetes:core/v1:Secret"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -288,7 +289,7 @@ def _state(urn: str, request: Any) -> State:
         "type": request.type,
         "custom": request.custom,
         "parent": request.parent,
-        "inputs": _plain(request.object),
+        "inputs": _inputs(request),
         "dependencies": sorted(request.dependencies),
         "propertyDependencies": {key: sorted(found.urns) for key, found in request.propertyDependencies.items()},
         "provider": request.provider,
@@ -303,6 +304,22 @@ def _state(urn: str, request: Any) -> State:
         "replaceOnChanges": list(request.replaceOnChanges),
         "retainOnDelete": request.retainOnDelete,
     }
+
+
+def _inputs(request: Any) -> dict[str, Any]:
+    inputs: dict[str, Any] = _plain(request.object)
+    if request.type == KUBERNETES_SECRET:
+        # The SDK hides the whole mapping; the names of its keys are no secret, pods refer to them in clear.
+        for section in {"data", "stringData"} & set(inputs):
+            inputs[section] = _hidden_values(request.object.fields[section])
+    return inputs
+
+
+def _hidden_values(secret: Any) -> dict[str, Any]:
+    """A secret mapping with its keys and without its values; only the mark where the keys are not known either."""
+    hidden = secret.struct_value.fields.get("value")
+    keys = hidden.struct_value.fields if hidden is not None else {}
+    return {key: dict(SECRET) for key in keys} if keys and SIGNATURE not in keys else dict(SECRET)
 
 
 def _plain(value: Any) -> Any:

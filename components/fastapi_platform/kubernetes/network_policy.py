@@ -54,7 +54,8 @@ def build(
             ingress=[
                 networking.v1.NetworkPolicyIngressRuleArgs(from_=[_peer(flow.peer)], ports=_ports(flow))
                 for flow in reach.ingress
-            ],
+            ]
+            or None,
             egress=[
                 _dns(),
                 *(
@@ -82,7 +83,7 @@ def _peer(peer: Peer) -> networking.v1.NetworkPolicyPeerArgs:
     if peer.cidr is not None:
         return networking.v1.NetworkPolicyPeerArgs(ip_block=networking.v1.IPBlockArgs(cidr=peer.cidr))
     return networking.v1.NetworkPolicyPeerArgs(
-        pod_selector=meta.v1.LabelSelectorArgs(match_labels=dict(peer.pod_labels)),
+        pod_selector=meta.v1.LabelSelectorArgs(match_labels=dict(peer.pod_labels) or None),
         namespace_selector=None
         if peer.namespace is None
         else meta.v1.LabelSelectorArgs(match_labels={NAMESPACE_NAME: peer.namespace}),

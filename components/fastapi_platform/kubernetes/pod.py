@@ -95,7 +95,7 @@ def template(
 ) -> core.v1.PodTemplateSpecArgs:
     """A pod template; its labels are those that select it and those that describe the release."""
     return core.v1.PodTemplateSpecArgs(
-        metadata=meta.v1.ObjectMetaArgs(labels=dict(labels), annotations=dict(annotations)), spec=spec
+        metadata=meta.v1.ObjectMetaArgs(labels=dict(labels), annotations=dict(annotations) or None), spec=spec
     )
 
 

@@ -69,7 +69,7 @@ def _repositories(workload: Workload) -> set[str]:
 
 def _recoverable(program: Program, _: Thresholds) -> Iterator[Answer]:
     for job in migrations(program):
-        yield verdict_of(job.urn, [*_job_problems(job.record), *_option_problems(job.record)])
+        yield verdict_of(job.urn, [*_job_problems(job.record), *_option_problems(job.record)], _unsaid(job.record))
 
 
 def _job_problems(job: Record) -> Iterator[str]:
@@ -86,15 +86,22 @@ def _job_problems(job: Record) -> Iterator[str]:
 
 
 def _option_problems(job: Record) -> Iterator[str]:
-    if job.at("metadata", "annotations", REPLACE_UNREADY) != "true" or "*" not in job.options.replace_on_changes:
+    replaced = job.options.replace_on_changes
+    if job.at("metadata", "annotations", REPLACE_UNREADY) != "true" or (replaced is not None and "*" not in replaced):
         yield f"without {REPLACE_UNREADY} and replaceOnChanges ['*'] a failed Job blocks every later deploy"
-    if not job.options.delete_before_replace:
+    if job.options.delete_before_replace is False:
         yield "without deleteBeforeReplace its replacement finds the old name taken"
     deadline = job.at("spec", "activeDeadlineSeconds")
     wait = job.options.create_timeout_seconds
     wait = DEFAULT_WAIT_SECONDS if wait is None else wait
     if isinstance(deadline, int) and wait <= deadline:
         yield f"Pulumi stops waiting after {wait:.0f} s, before the Job's own deadline of {deadline} s"
+
+
+def _unsaid(job: Record) -> list[str]:
+    if None in (job.options.delete_before_replace, job.options.replace_on_changes):
+        return ["how a failed Job is replaced is an option that a state does not keep; judge the program instead"]
+    return []
 
 
 def _direct(program: Program, _: Thresholds) -> Iterator[Answer]:

@@ -1,0 +1,66 @@
+"""Stacks being recorded, as many at once as there are cores, while the caller does something else.
+
+Owns choosing the stacks and starting them. Deliberately light to import: the sooner the children start, the better.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import fixtures as fixtures_file
+from . import launcher, project
+from .errors import refuse
+from .fixtures import Fixture
+from .launcher import RecordedStack
+from .project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Recordings under way."""
+
+    project: Project
+    stacks: tuple[str, ...]
+    _futures: "tuple[Future[RecordedStack], ...]"
+
+    def results(self) -> "Iterator[tuple[str, Future[RecordedStack]]]":
+        """Each stack with its recording, in the order asked for; `result()` of one waits, and raises its `UsageError`."""
+        return zip(self.stacks, self._futures, strict=True)
+
+
+def start(folder: Path, stacks: Sequence[str], fixtures: Path | None) -> Started:
+    """Start recording.
+
+    Args:
+        folder: Somewhere inside a Pulumi project.
+        stacks: Names of stacks; none for all that have a file.
+        fixtures: File with the answers of data sources; none for the project's own, when it has one.
+
+    Raises:
+        UsageError: when there is no project, no stack, or the fixtures cannot be read.
+    """
+    here = project.find(folder.resolve())
+    chosen = tuple(dict.fromkeys(stacks)) or tuple(here.stacks())
+    if not chosen:
+        raise refuse(
+            here.file.name, "", got="a project without a stack file", want="at least one Pulumi.<stack>.yaml",
+            why="a stack's settings are in its file", fix=f"Create {here.stack_file('dev')}.",
+        )
+    answers = _fixtures(here, fixtures)
+    pool = ThreadPoolExecutor(max_workers=os.cpu_count())
+    futures = tuple(pool.submit(_record, here, stack, answers) for stack in chosen)
+    pool.shutdown(wait=False)
+    return Started(here, chosen, futures)
+
+
+def _record(here: Project, stack: str, answers: tuple[Fixture, ...]) -> RecordedStack:
+    return launcher.launch(here, stack, answers).result()
+
+
+def _fixtures(here: Project, named: Path | None) -> tuple[Fixture, ...]:
+    file = here.root / fixtures_file.DEFAULT_NAME if named is None else named
+    if named is None and not file.is_file():
+        return ()
+    return fixtures_file.load(file)
