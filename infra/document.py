@@ -5,11 +5,13 @@ is made of the component's own arguments, minus those that the program wires, an
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from dataclasses import Field as DataclassField
+from functools import partial
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+import tree
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from fastapi_platform import (
     BackgroundWorkerArgs,
@@ -107,9 +109,25 @@ class Document(Section):
 def _section(title: str, args: type[Any], **extra: Any) -> type[Section]:
     """A section with the arguments of a component, minus the wired ones."""
     own: dict[str, Any] = {
-        field.name: (field.type, _default(field)) for field in fields(args) if field.name not in WIRED[args]
+        field.name: (_type(field), _default(field)) for field in fields(args) if field.name not in WIRED[args]
     }
     return create_model(title, __base__=Section, __doc__=args.__doc__, **own, **extra)
+
+
+def _type(field: DataclassField[Any]) -> Any:
+    """The type of an argument; of a group with a default, one that may be stated in part."""
+    if not is_dataclass(field.default) or isinstance(field.default, type):
+        return field.type
+    return Annotated[field.type, BeforeValidator(partial(_over, asdict(field.default)))]
+
+
+def _over(default: dict[str, Any], given: object) -> object:
+    """What is stated over what is not."""
+    stated = tree.mapping(given)
+    if stated is None:
+        return given
+    groups = {key: inner for key, value in default.items() if (inner := tree.mapping(value)) is not None}
+    return default | stated | {key: _over(inner, stated[key]) for key, inner in groups.items() if key in stated}
 
 
 def _default(field: DataclassField[Any]) -> Any:

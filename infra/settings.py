@@ -69,7 +69,7 @@ def load() -> Settings:
     secret = [key for key in own if pulumi.runtime.is_config_secret(f"{project}{key}")]
     if secret:
         raise PlatformError(_encrypted(key) for key in secret)
-    return parse({key: _decoded(text) for key, text in own.items()})
+    return parse({key: decoded(text) for key, text in own.items()})
 
 
 def parse(raw: Mapping[str, Any]) -> Settings:
@@ -240,6 +240,6 @@ def _encrypted(key: str) -> Problem:
     )
 
 
-def _decoded(text: str) -> Any:
+def decoded(text: str) -> Any:
     """A configuration value as the stack file has it; Pulumi hands over objects and lists as JSON, the rest as text."""
     return json.loads(text) if text.startswith(("{", "[")) else text

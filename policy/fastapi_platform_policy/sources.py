@@ -14,8 +14,18 @@ SIGNATURE = "4dabf18193072939515e22adb298388d"
 """Key that marks a special value on the wire."""
 SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"
 OUTPUT_SIGNATURE = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
-UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-"""What the SDK sends in place of an unknown value."""
+UNKNOWNS = frozenset(
+    {
+        "04da6b54-80e4-46f7-96ec-b56ff0331ba9",  # string, and whatever the SDK does not know the type of
+        "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",  # boolean
+        "3eeb2bf0-c639-47a8-9e75-3b44932eb421",  # number
+        "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",  # array
+        "030794c1-ac77-496b-92df-f27374a8bd58",  # asset
+        "e48ece36-62e2-4504-bad9-02848725956a",  # archive
+        "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",  # object
+    }
+)
+"""What stands on the wire in place of an unknown value."""
 STACK_TYPE = "pulumi:pulumi:Stack"
 State: TypeAlias = Mapping[str, Any]
 """A resource state in the engine's spelling."""
@@ -48,10 +58,10 @@ def decode(value: object) -> Value:
         return _decode_mapping(cast("dict[str, object]", value))
     if isinstance(value, list):
         return [decode(element) for element in cast("list[object]", value)]
-    if value == UNKNOWN:
-        return Marker.UNKNOWN
-    if value == Marker.SECRET.value:
-        return Marker.SECRET
+    if isinstance(value, str):
+        if value == Marker.SECRET.value:
+            return Marker.SECRET
+        return Marker.UNKNOWN if value in UNKNOWNS else value
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return cast("Value", value)

@@ -37,16 +37,26 @@ class Format(StrEnum):
 CwdOption = Annotated[Path, typer.Option("--cwd", help="Folder inside the Pulumi project.")]
 FixturesOption = Annotated[
     Path | None,
-    typer.Option(help="Answers of data sources. [default: preview-fixtures.yaml beside Pulumi.yaml, when there is one]"),
+    typer.Option(help="Answers of data sources. [default: preview-fixtures.yaml beside Pulumi.yaml, if any]"),
+]
+
+StacksArgument = Annotated[
+    list[str] | None, typer.Argument(help="Stacks to show.", show_default="all that have a file")
+]
+PreviewOutOption = Annotated[
+    Path | None, typer.Option(help="Also write the manifests into this folder, one folder a stack, in deploy order.")
+]
+RenderOutOption = Annotated[
+    Path | None, typer.Option(help="Write one file per object into this folder, in deploy order.")
 ]
 
 
 @app.command()
 def preview(
-    stacks: Annotated[list[str] | None, typer.Argument(help="Stacks to show.", show_default="all that have a file")] = None,
+    stacks: StacksArgument = None,
     *,
     format_: Annotated[Format, typer.Option("--format", help="Text for people, JSON for programs.")] = Format.TEXT,
-    out: Annotated[Path | None, typer.Option(help="Also write the manifests into DIR/STACK, in deploy order.")] = None,
+    out: PreviewOutOption = None,
     fixtures: FixturesOption = None,
     cwd: CwdOption = Path(),
 ) -> None:
@@ -65,7 +75,7 @@ def preview(
 def render(
     stack: Annotated[str, typer.Argument(help="The stack whose manifests are wanted.")],
     *,
-    out: Annotated[Path | None, typer.Option(help="Write one file per object into this folder, in deploy order.")] = None,
+    out: RenderOutOption = None,
     fixtures: FixturesOption = None,
     cwd: CwdOption = Path(),
 ) -> None:

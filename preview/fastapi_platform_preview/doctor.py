@@ -83,8 +83,9 @@ def _image() -> Iterator[Check]:
 
 
 def _local() -> Iterator[Check]:
+    tool = next((name for name in ("kind", "k3d", "minikube") if shutil.which(name)), "")
     yield Check(
-        Step.LOCAL, "kind, k3d or minikube", next((tool for tool in ("kind", "k3d", "minikube") if shutil.which(tool)), ""),
+        Step.LOCAL, "kind, k3d or minikube", tool,
         "Install kind: https://kind.sigs.k8s.io/docs/user/quick-start/#installation",
     )
 

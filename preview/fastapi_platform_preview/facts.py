@@ -130,7 +130,9 @@ def _stops(workload: Workload) -> Iterator[Fact]:
 def _service(record: Record) -> Iterator[Fact]:
     kind = record.at("spec", "type")
     headless = record.at("spec", "clusterIP") == "None"
-    ports = [f"{shown(at(port, 'port'))} to {shown(at(port, 'targetPort'))}" for port in items(record.at("spec", "ports"))]
+    ports = [
+        f"{shown(at(port, 'port'))} to {shown(at(port, 'targetPort'))}" for port in items(record.at("spec", "ports"))
+    ]
     name = "headless" if headless else "ClusterIP" if kind is Marker.ABSENT else shown(kind)
     yield Fact("ports", f"{name} {', '.join(ports)}")
 
@@ -155,7 +157,8 @@ def _peer(peer: Value) -> str:
     if cidr is not Marker.ABSENT:
         return shown(cidr)
     labels = mapping(at(peer, "podSelector", "matchLabels"))
-    name = text(labels.get("app.kubernetes.io/instance")) or ", ".join(f"{key}={shown(value)}" for key, value in labels.items())
+    plain = ", ".join(f"{key}={shown(value)}" for key, value in labels.items())
+    name = text(labels.get("app.kubernetes.io/instance")) or plain
     space = text(at(peer, "namespaceSelector", "matchLabels", "kubernetes.io/metadata.name"))
     return f"{name or 'all pods'}{f' of {space}' if space else ''}"
 

@@ -4,6 +4,7 @@ Owns turning records into YAML documents and files. Deliberately writes `[secret
 value to write: a manifest with a marker in it is for reading and checking, not for applying.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +86,14 @@ def _manifest(record: Record) -> Manifest:
 def _ordered(record: Record) -> Iterator[tuple[str, Any]]:
     keys = [*(key for key in HEAD if key in record.inputs), *sorted(key for key in record.inputs if key not in HEAD)]
     for key in keys:
-        yield key, _plain(record.inputs[key])
+        yield key, _plain(_redacted(record, key))
+
+
+def _redacted(record: Record, key: str) -> Value:
+    """An input; what a Secret holds as a whole stays a mapping, or the document would not be a Secret."""
+    value = record.inputs[key]
+    hidden = kubernetes_kind(record) == "Secret" and isinstance(value, Marker)
+    return {"redacted": value} if hidden else value
 
 
 def _plain(value: Value) -> Any:
@@ -97,4 +105,4 @@ def _plain(value: Value) -> Any:
 
 
 def _file_name(name: str) -> str:
-    return "".join(letter if letter.isalnum() and letter.isascii() else "-" for letter in name.lower()).strip("-") or "x"
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "unnamed"

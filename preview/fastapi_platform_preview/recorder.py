@@ -317,8 +317,8 @@ def _inputs(request: Any) -> dict[str, Any]:
 
 def _hidden_values(secret: Any) -> dict[str, Any]:
     """A secret mapping with its keys and without its values; only the mark where the keys are not known either."""
-    hidden = secret.struct_value.fields.get("value")
-    keys = hidden.struct_value.fields if hidden is not None else {}
+    fields = secret.struct_value.fields
+    keys: list[str] = list(fields["value"].struct_value.fields) if "value" in fields else []
     return {key: dict(SECRET) for key in keys} if keys and SIGNATURE not in keys else dict(SECRET)
 
 

@@ -26,7 +26,7 @@ class Started:
     _futures: "tuple[Future[RecordedStack], ...]"
 
     def results(self) -> "Iterator[tuple[str, Future[RecordedStack]]]":
-        """Each stack with its recording, in the order asked for; `result()` of one waits, and raises its `UsageError`."""
+        """Each stack with its recording, in the order asked for; `result()` waits, and raises the stack's mistake."""
         return zip(self.stacks, self._futures, strict=True)
 
 

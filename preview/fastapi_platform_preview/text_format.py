@@ -106,7 +106,7 @@ def _drain(drain: Drain) -> RenderableType:
         table.add_row(mark, condition.text, condition.numbers)
     rows: list[RenderableType] = [title, table]
     if not drain.promised:
-        rows.append(Text("No longest request is declared: R is taken from the server's graceful timeout.", style="yellow"))
+        rows.append(Text(_UNDECLARED, style="yellow"))
     if budget.cuts_open_connections:
         rows.append(Text(_COST_WITHOUT_LAME_DUCK, style="yellow"))
     return Group(*rows)
@@ -114,10 +114,11 @@ def _drain(drain: Drain) -> RenderableType:
 
 _COST_WITHOUT_LAME_DUCK = (
     "K = 0: clients that keep connections open see errors at every rollout, because nothing tells them to leave\n"
-    "(measured: 18 of 15,609 requests over three rollouts; none of 19,379 with a lame duck). The runtime server has one."
+    "(measured: 18 of 15,609 requests over three rollouts; none of 19,379 with a lame duck). Server `runtime` has one."
 )
 
 
+_UNDECLARED = "No longest request is declared: the server's graceful timeout stands for R."
 _LEGEND = (
     "R longest request, P preStop sleep, K lame duck, G graceful timeout, T termination grace, "
     "D load balancer's drain, L its idle timeout; all in seconds"
@@ -146,7 +147,8 @@ def _finding(report: StackReport, finding: Finding) -> Text:
     verdict = finding.answer.verdict
     line = Text()
     line.append(f"{verdict.value}  ", style=VERDICT_STYLES[verdict])
-    line.append(f"{finding.rule.name}", style="bold").append(f" ({finding.rule.severity.value})  {full_name(record)}\n")
+    line.append(finding.rule.name, style="bold")
+    line.append(f" ({finding.rule.severity.value})  {full_name(record)}\n")
     line.append(f"  {finding.answer.message}.\n  {finding.rule.why}\n")
     return line.append(f"  Fix: {finding.rule.fix}\n  {finding.rule.url}", style="dim")
 

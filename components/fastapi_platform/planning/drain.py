@@ -43,15 +43,19 @@ class LoadBalancer:
     """Seconds the load balancer keeps an unused connection to a pod; none when it keeps none."""
 
     def __post_init__(self) -> None:
-        clocks = ("timeout_seconds", "drain_seconds", "idle_seconds")
+        clocks = {
+            "timeout_seconds": self.timeout_seconds,
+            "drain_seconds": self.drain_seconds,
+            "idle_seconds": self.idle_seconds,
+        }
         verify(
             self,
             *(expect("networks", flows.is_network(network), got=network, want="networks such as 35.191.0.0/16",
                      why="Kubernetes cannot read it") for network in self.networks),
             expect("removal_lag_seconds", self.removal_lag_seconds >= 0, want="0 seconds or more",
                    why="time runs forward"),
-            *(expect(clock, (getattr(self, clock) or 1) >= 1, want="1 second or more, or nothing",
-                     why="time runs forward") for clock in clocks),
+            *(expect(clock, seconds is None or seconds >= 1, want="1 second or more, or nothing",
+                     why="time runs forward") for clock, seconds in clocks.items()),
         )
 
 

@@ -1,0 +1,77 @@
+"""The namespace that everything runs in."""
+
+from typing import Any
+
+import pytest
+
+from fastapi_platform import PlatformError, RestrictedNamespace, RestrictedNamespaceArgs
+from fastapi_platform_policy.record import at
+from tests.conftest import Recorder
+
+SPACE = "kubernetes:core/v1:Namespace"
+POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
+
+
+def valid_args(**overrides: Any) -> RestrictedNamespaceArgs:
+    arguments: dict[str, Any] = {"namespace": "orders"}
+    return RestrictedNamespaceArgs(**arguments | overrides)
+
+
+# shape
+
+
+def test_a_namespace_and_its_policy(record: Recorder):
+    kinds = [each.type.rpartition(":")[2] for each in record.all(RestrictedNamespace, valid_args()) if each.custom]
+    assert kinds == ["Namespace", "NetworkPolicy"]
+
+
+# invariants
+
+
+def test_a_pod_that_is_not_restricted_is_refused(record: Recorder):
+    labels = record.one(SPACE, RestrictedNamespace, valid_args()).at("metadata", "labels")
+    for mode in ("enforce", "audit", "warn"):
+        assert at(labels, f"pod-security.kubernetes.io/{mode}") == "restricted"
+        assert at(labels, f"pod-security.kubernetes.io/{mode}-version") == "v1.33"
+
+
+def test_all_traffic_of_all_pods_is_denied(record: Recorder):
+    """The empty selector is the namespace's own; nothing is allowed by it, so it can reach no pod by mistake."""
+    policy = record.one(POLICY, RestrictedNamespace, valid_args())
+    assert policy.inputs["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+
+
+def test_it_is_protected_unless_told_otherwise(record: Recorder):
+    """Deleting a namespace deletes every volume claim in it."""
+    assert record.one(SPACE, RestrictedNamespace, valid_args()).protect
+    assert not record.one(SPACE, RestrictedNamespace, valid_args(deletion_protection=False)).protect
+
+
+# knobs
+
+
+def test_the_pod_security_version_follows_the_setting(record: Recorder):
+    labels = record.one(SPACE, RestrictedNamespace, valid_args(pod_security_version="latest")).at("metadata", "labels")
+    assert at(labels, "pod-security.kubernetes.io/enforce-version") == "latest"
+
+
+# rejections
+
+
+@pytest.mark.parametrize(
+    ("overrides", "field"),
+    [({"namespace": "Orders"}, "namespace"), ({"namespace": "n" * 64}, "namespace"),
+     ({"pod_security_version": "1.33"}, "pod_security_version")],
+)
+def test_what_cannot_work_is_refused_before_anything_exists(overrides: dict[str, Any], field: str):
+    with pytest.raises(PlatformError, match=rf"RestrictedNamespaceArgs\.{field}: got "):
+        valid_args(**overrides)
+
+
+# outputs
+
+
+def test_the_name_is_released_once_traffic_is_denied(record: Recorder):
+    fact = record.outputs(RestrictedNamespace, valid_args())["namespace"]
+    assert fact.value == "orders"
+    assert fact.depends_on(POLICY)

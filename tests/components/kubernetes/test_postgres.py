@@ -1,0 +1,118 @@
+"""The throwaway Postgres of a local stack."""
+
+from typing import Any
+
+import pytest
+
+from fastapi_platform import Environment, LocalPostgres, LocalPostgresArgs, PlatformError
+from fastapi_platform.kubernetes import postgres
+from fastapi_platform_policy.record import Marker, Record, at, items
+from tests.conftest import Recorder, of_type
+
+SERVER = "kubernetes:apps/v1:StatefulSet"
+
+
+def valid_args(**overrides: Any) -> LocalPostgresArgs:
+    arguments: dict[str, Any] = {"environment": Environment.LOCAL, "namespace": "orders", "service": "orders"}
+    return LocalPostgresArgs(**arguments | overrides)
+
+
+def server(record: Recorder, **overrides: Any) -> Record:
+    return record.one(SERVER, LocalPostgres, valid_args(**overrides))
+
+
+# shape
+
+
+def test_one_server_with_a_volume_and_a_generated_password(record: Recorder):
+    found = record.all(LocalPostgres, valid_args())
+    kinds = sorted(each.type.rpartition(":")[2] for each in found if each.custom)
+    assert kinds == [
+        "ConfigMap", "NetworkPolicy", "RandomPassword", "Secret", "Service", "ServiceAccount", "StatefulSet",
+    ]
+    assert of_type(found, ":StatefulSet")[0].at("spec", "replicas") == 1
+
+
+# invariants
+
+
+def test_the_password_stands_nowhere_but_in_the_secret(record: Recorder):
+    found = record.all(LocalPostgres, valid_args())
+    assert [each.type.rpartition(":")[2] for each in found if "stringData" in each.inputs] == ["Secret"]
+    assert of_type(found, ":Secret")[0].inputs["stringData"] is Marker.SECRET
+
+
+def test_the_pod_is_restricted_with_a_read_only_root(record: Recorder):
+    pod = ("spec", "template", "spec")
+    found = server(record)
+    assert found.at(*pod, "securityContext", "runAsNonRoot") is True
+    assert found.at(*pod, "securityContext", "runAsUser") == 999
+    assert found.at(*pod, "containers", 0, "securityContext", "readOnlyRootFilesystem") is True
+    mounts = items(found.at(*pod, "containers", 0, "volumeMounts"))
+    assert {"name": "sockets", "mountPath": "/var/run/postgresql"} in mounts
+
+
+def test_it_is_ready_when_it_accepts_connections_over_the_network(record: Recorder):
+    """During its first start the image runs a server on the socket alone, which is not yet the real one."""
+    command = server(record).at("spec", "template", "spec", "containers", 0, "readinessProbe", "exec", "command")
+    assert command == ["pg_isready", "--host=127.0.0.1", "--username=orders"]
+
+
+def test_a_busy_database_is_not_restarted(record: Recorder):
+    probe = server(record).at("spec", "template", "spec", "containers", 0, "livenessProbe")
+    assert at(probe, "tcpSocket", "port") == "postgres"
+    assert at(probe, "exec") is Marker.ABSENT
+
+
+def test_only_pods_of_the_namespace_reach_it_and_it_reaches_nothing(record: Recorder):
+    policy = record.one("kubernetes:networking.k8s.io/v1:NetworkPolicy", LocalPostgres, valid_args())
+    assert policy.at("spec", "ingress", 0, "from") == [{"podSelector": {}}]
+    assert len(items(policy.at("spec", "egress"))) == 1
+
+
+def test_those_who_connect_can_know_its_secret_and_its_labels_beforehand(record: Recorder):
+    found = record.all(LocalPostgres, valid_args())
+    assert of_type(found, ":Secret")[0].at("metadata", "name") == postgres.secret_name("orders")
+    labels = of_type(found, ":StatefulSet")[0].at("spec", "selector", "matchLabels")
+    assert labels == postgres.selector("orders")
+
+
+# knobs
+
+
+def test_size_and_connections_are_settings(record: Recorder):
+    found = server(record, storage="2Gi", max_connections=50, user_id=70)
+    assert found.at("spec", "volumeClaimTemplates", 0, "spec", "resources", "requests", "storage") == "2Gi"
+    assert "max_connections=50" in items(found.at("spec", "template", "spec", "containers", 0, "command"))
+    assert found.at("spec", "template", "spec", "securityContext", "fsGroup") == 70
+
+
+# rejections
+
+
+@pytest.mark.parametrize("environment", [Environment.DEVELOPMENT, Environment.PRODUCTION])
+def test_a_stack_that_holds_data_is_refused(environment: Environment):
+    """Nobody notices that a database has no backup until it is gone."""
+    image = "postgres@sha256:" + "a" * 64
+    with pytest.raises(PlatformError, match=r"LocalPostgresArgs\.environment: got .*, want local"):
+        valid_args(environment=environment, image=image)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "field"),
+    [({"storage": "big"}, "storage"), ({"max_connections": 9}, "max_connections"), ({"user_id": 0}, "user_id"),
+     ({"image": "postgres"}, "image"), ({"service": "A"}, "service")],
+)
+def test_what_cannot_work_is_refused_before_anything_exists(overrides: dict[str, Any], field: str):
+    with pytest.raises(PlatformError, match=rf"LocalPostgresArgs\.{field}: got "):
+        valid_args(**overrides)
+
+
+# outputs
+
+
+def test_the_secret_is_released_when_the_server_accepts_connections(record: Recorder):
+    outputs = record.outputs(LocalPostgres, valid_args())
+    assert outputs["secret_name"].value == "orders-database"
+    assert outputs["secret_name"].depends_on(SERVER)
+    assert outputs["host"].value == "orders-database"

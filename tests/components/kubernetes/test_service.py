@@ -1,0 +1,278 @@
+"""The FastAPI service. Why each invariant exists is in the docstring of its test."""
+
+import json
+from typing import Any
+
+import pytest
+
+from fastapi_platform import (
+    Autoscaling,
+    Environment,
+    FastApiService,
+    FastApiServiceArgs,
+    LoadBalancer,
+    PlatformError,
+    ProcessModel,
+    Resources,
+    Rollout,
+    SecretKey,
+    Server,
+)
+from fastapi_platform_policy.record import Marker, Record, at, mapping
+from tests.conftest import IMAGE, Recorder, of_type
+
+DEPLOYMENT = "kubernetes:apps/v1:Deployment"
+
+
+def valid_args(**overrides: Any) -> FastApiServiceArgs:
+    arguments: dict[str, Any] = {"image": IMAGE, "namespace": "orders", "service": "orders"}
+    return FastApiServiceArgs(**arguments | overrides)
+
+
+def deployment(record: Recorder, **overrides: Any) -> Record:
+    return record.one(DEPLOYMENT, FastApiService, valid_args(**overrides))
+
+
+def pod(found: Record) -> Any:
+    return found.at("spec", "template", "spec")
+
+
+def container(found: Record) -> Any:
+    return pod(found)["containers"][0]
+
+
+# shape
+
+
+def test_seven_objects_under_the_component(record: Recorder):
+    found = record.all(FastApiService, valid_args())
+    kinds = sorted(each.type.rpartition(":")[2] for each in found if each.custom)
+    assert kinds == [
+        "ConfigMap", "Deployment", "HorizontalPodAutoscaler", "NetworkPolicy", "PodDisruptionBudget", "Service",
+        "ServiceAccount",
+    ]
+    assert {each.parent for each in found if each.custom} == {
+        "urn:pulumi:test::tests::fastapi-platform:index:FastApiService::it"
+    }
+
+
+def test_every_object_has_the_recommended_labels(record: Recorder):
+    for found in record.all(FastApiService, valid_args()):
+        if found.custom:
+            labels = found.at("metadata", "labels")
+            assert at(labels, "app.kubernetes.io/part-of") == "orders"
+            assert at(labels, "app.kubernetes.io/managed-by") == "pulumi"
+            assert at(labels, "app.kubernetes.io/component") == "api"
+
+
+# invariants
+
+
+def test_the_deployment_states_no_replicas(record: Recorder):
+    """A second owner of the number resets it at every deploy while the autoscaler has scaled out."""
+    assert deployment(record).at("spec", "replicas") is Marker.ABSENT
+
+
+def test_no_old_pod_goes_before_a_new_one_is_ready(record: Recorder):
+    rolling = deployment(record).at("spec", "strategy", "rollingUpdate")
+    assert rolling == {"maxSurge": "25%", "maxUnavailable": 0}
+
+
+def test_pulumi_outlives_the_rollouts_own_deadline(record: Recorder):
+    found = deployment(record, rollout=Rollout(progress_deadline_seconds=200))
+    assert found.at("spec", "progressDeadlineSeconds") == 200
+    assert found.options.create_timeout_seconds == 260
+    assert found.options.update_timeout_seconds == 260
+
+
+def test_each_probe_asks_on_its_own_terms(record: Recorder):
+    """One path for liveness and readiness restarts every pod whenever the database is slow."""
+    probes = container(deployment(record))
+    assert probes["startupProbe"]["httpGet"] == {"path": "/healthz/live", "port": "http"}
+    assert probes["livenessProbe"]["httpGet"]["path"] == "/healthz/live"
+    assert probes["readinessProbe"]["httpGet"]["path"] == "/healthz/ready"
+    assert (probes["startupProbe"]["periodSeconds"], probes["startupProbe"]["failureThreshold"]) == (2, 30)
+
+
+def test_the_pause_needs_no_shell_in_the_image(record: Recorder):
+    assert container(deployment(record))["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}
+
+
+def test_the_grace_is_the_sum_of_the_drain_budget(record: Recorder):
+    """preStop 20 + lame duck 5 + graceful 30 + margin 5 behind a load balancer; too little kills requests."""
+    found = deployment(record, load_balancer=LoadBalancer())
+    assert pod(found)["terminationGracePeriodSeconds"] == 60
+    assert container(found)["lifecycle"]["preStop"]["sleep"]["seconds"] == 20
+
+
+def test_the_promise_to_callers_stands_on_the_deployment(record: Recorder):
+    """Whoever checks the pod must know what callers were promised; the pod alone does not say."""
+    annotation = deployment(record).at("metadata", "annotations", "fastapi-platform/drain-promise")
+    assert isinstance(annotation, str)
+    assert json.loads(annotation)["request_timeout_seconds"] == 30
+
+
+def test_the_pod_is_restricted(record: Recorder):
+    found = deployment(record)
+    assert pod(found)["securityContext"]["runAsNonRoot"] is True
+    assert pod(found)["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    context = container(found)["securityContext"]
+    assert context["allowPrivilegeEscalation"] is False
+    assert context["capabilities"] == {"drop": ["ALL"]}
+    assert context["readOnlyRootFilesystem"] is True
+
+
+def test_the_only_writable_path_is_a_sized_tmp(record: Recorder):
+    found = deployment(record, tmp_size="32Mi")
+    assert pod(found)["volumes"] == [{"name": "tmp", "emptyDir": {"sizeLimit": "32Mi"}}]
+    assert container(found)["volumeMounts"] == [{"name": "tmp", "mountPath": "/tmp"}]
+
+
+def test_no_token_reaches_the_pod(record: Recorder):
+    """A stolen token opens the cluster's API; the service needs none."""
+    found = record.all(FastApiService, valid_args())
+    assert pod(of_type(found, ":Deployment")[0])["automountServiceAccountToken"] is False
+    assert of_type(found, ":ServiceAccount")[0].inputs["automountServiceAccountToken"] is False
+    assert pod(of_type(found, ":Deployment")[0])["serviceAccountName"] == "orders"
+
+
+def test_memory_request_is_its_limit_and_disk_is_bounded(record: Recorder):
+    resources = container(deployment(record))["resources"]
+    assert resources["requests"]["memory"] == resources["limits"]["memory"]
+    assert resources["requests"]["ephemeral-storage"] == resources["limits"]["ephemeral-storage"]
+    assert "cpu" not in resources["limits"]
+
+
+def test_pods_spread_over_zones_and_hosts_of_their_own_release(record: Recorder):
+    """Without matchLabelKeys the old release's pods count during a rollout, and the new ones end up lopsided."""
+    spread = pod(deployment(record))["topologySpreadConstraints"]
+    assert [each["topologyKey"] for each in spread] == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+    assert all(each["matchLabelKeys"] == ["pod-template-hash"] for each in spread)
+
+
+def test_one_pod_may_be_evicted_and_a_broken_one_always(record: Recorder):
+    spec = record.one("kubernetes:policy/v1:PodDisruptionBudget", FastApiService, valid_args()).inputs["spec"]
+    assert at(spec, "maxUnavailable") == 1
+    assert at(spec, "unhealthyPodEvictionPolicy") == "AlwaysAllow"
+
+
+def test_scaling_is_quick_up_and_slow_down(record: Recorder):
+    scaler = record.one("kubernetes:autoscaling/v2:HorizontalPodAutoscaler", FastApiService, valid_args())
+    assert scaler.at("spec", "scaleTargetRef", "name") == "orders"
+    assert scaler.at("spec", "behavior", "scaleUp", "stabilizationWindowSeconds") == 0
+    assert scaler.at("spec", "behavior", "scaleUp", "selectPolicy") == "Max"
+    assert scaler.at("spec", "behavior", "scaleDown", "stabilizationWindowSeconds") == 300
+    assert scaler.at("spec", "behavior", "scaleDown", "selectPolicy") == "Min"
+
+
+def test_traffic_is_denied_both_ways_but_what_is_declared(record: Recorder):
+    policy = record.one("kubernetes:networking.k8s.io/v1:NetworkPolicy", FastApiService, valid_args())
+    assert policy.at("spec", "policyTypes") == ["Ingress", "Egress"]
+    port = {"port": 8000, "protocol": "TCP"}
+    assert policy.at("spec", "ingress") == [{"from": [{"podSelector": {}}], "ports": [port]}]
+    rules: Any = policy.at("spec", "egress")
+    assert {port["port"] for rule in rules for port in rule["ports"]} == {53}
+
+
+def test_the_service_selects_the_pods_and_no_version(record: Recorder):
+    found = record.all(FastApiService, valid_args())
+    selector = of_type(found, ":Service")[0].at("spec", "selector")
+    assert selector == of_type(found, ":Deployment")[0].at("spec", "selector", "matchLabels")
+    assert not any("version" in key for key in mapping(selector))
+
+
+def test_settings_are_immutable_and_named_by_their_content(record: Recorder):
+    """An old pod that restarts during a failed deploy must find the settings it was made with."""
+    config = record.one("kubernetes:core/v1:ConfigMap", FastApiService, valid_args(env={"LOG_LEVEL": "debug"}))
+    assert config.inputs["immutable"] is True
+    assert config.at("data", "LOG_LEVEL") == "debug"
+    other = record.one("kubernetes:core/v1:ConfigMap", FastApiService, valid_args(env={"LOG_LEVEL": "info"}))
+    assert config.at("metadata", "name") != other.at("metadata", "name")
+
+
+# knobs
+
+
+def differences(record: Recorder, **overrides: Any) -> set[str]:
+    """Kinds of the objects that a changed argument changes."""
+    before = {each.urn: each for each in record.all(FastApiService, valid_args())}
+    after = {each.urn: each for each in record.all(FastApiService, valid_args(**overrides))}
+    assert set(before) == set(after)
+    return {each.type.rpartition(":")[2] for urn, each in after.items() if each != before[urn]}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "changed"),
+    [
+        ({"image": IMAGE[:-1] + "b"}, {"Deployment", "FastApiService"}),
+        ({"env": {"LOG_LEVEL": "debug"}}, {"ConfigMap", "Deployment"}),
+        ({"secrets": {"API_KEY": SecretKey("keys", "api")}}, {"Deployment"}),
+        ({"autoscaling": Autoscaling(max_replicas=5)}, {"HorizontalPodAutoscaler"}),
+        ({"resources": Resources(memory="512Mi")}, {"Deployment"}),
+        ({"port": 9000}, {"Deployment", "NetworkPolicy"}),
+        ({"request_timeout_seconds": 20}, {"Deployment"}),
+        ({"load_balancer": LoadBalancer(networks=("35.191.0.0/16",))}, {"Deployment", "NetworkPolicy"}),
+        ({"process": ProcessModel(workers=2)}, {"Deployment"}),
+        ({"rollout": Rollout(surge_percent=50)}, {"Deployment"}),
+    ],
+)
+def test_one_argument_changes_only_what_it_is_about(record: Recorder, overrides: dict[str, Any], changed: set[str]):
+    assert differences(record, **overrides) == changed
+
+
+def test_another_version_of_a_secret_replaces_the_pods(record: Recorder):
+    """A pod reads a secret when it starts; without a changed template it would keep the old one for weeks."""
+    annotation = ("spec", "template", "metadata", "annotations", "fastapi-platform/config-checksum")
+    first = deployment(record, secrets={"API_KEY": SecretKey("keys", "api", "1")}).at(*annotation)
+    second = deployment(record, secrets={"API_KEY": SecretKey("keys", "api", "2")}).at(*annotation)
+    assert isinstance(first, str)
+    assert first != second
+
+
+def test_the_process_model_is_the_containers_command(record: Recorder):
+    words = container(deployment(record, process=ProcessModel(server=Server.UVICORN, graceful_timeout_seconds=31)))
+    assert words["command"][words["command"].index("--timeout-graceful-shutdown") + 1] == "31"
+    assert "command" not in container(deployment(record, process=ProcessModel(server=Server.IMAGE)))
+
+
+# rejections
+
+
+@pytest.mark.parametrize(
+    ("overrides", "field"),
+    [
+        ({"image": "orders:1.2"}, "image"),
+        ({"image": "orders:latest", "environment": Environment.LOCAL}, "image"),
+        ({"service": "o" * 31}, "service"),
+        ({"service": "Orders"}, "service"),
+        ({"autoscaling": Autoscaling(min_replicas=1)}, r"autoscaling\.min_replicas"),
+        ({"metrics_port": 8000}, "port"),
+        ({"port": 80}, "port"),
+        ({"tmp_size": "much"}, "tmp_size"),
+        ({"env": {"DB_PASSWORD": "x"}}, "env"),
+        ({"env": {"NOTE": "postgresql://me:x@db/orders"}}, "env"),
+        ({"env": {"A": "1"}, "secrets": {"A": SecretKey("s", "k")}}, "env"),
+        ({"request_timeout_seconds": 31}, "request_timeout_seconds"),
+        ({"load_balancer": LoadBalancer(timeout_seconds=29)}, "request_timeout_seconds"),
+        ({"load_balancer": LoadBalancer(idle_seconds=620)}, r"process\.keep_alive_seconds"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_exists(overrides: dict[str, Any], field: str):
+    with pytest.raises(PlatformError, match=rf"FastApiServiceArgs\.{field}: got "):
+        valid_args(**overrides)
+
+
+def test_a_refused_credential_is_not_repeated():
+    with pytest.raises(PlatformError) as refused:
+        valid_args(env={"DB_PASSWORD": "hunter2"})
+    assert "hunter2" not in str(refused.value)
+
+
+# outputs
+
+
+def test_the_address_is_known_before_and_released_after_the_rollout(record: Recorder):
+    outputs = record.outputs(FastApiService, valid_args())
+    assert outputs["address"].value == "http://orders.orders.svc:80"
+    assert outputs["address"].depends_on(DEPLOYMENT)
+    assert outputs["service_account"].value == "orders"

@@ -1,0 +1,52 @@
+"""What looks like a secret must not stand in plain settings."""
+
+import pytest
+
+from fastapi_platform.planning import secrecy
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["PASSWORD", "DB_PASSWORD", "SECRET_KEY", "API_KEY", "APIKEY", "STRIPE_TOKEN", "DATABASE_URL", "SENTRY_DSN",
+     "jwt_key"],
+)
+def test_a_name_that_usually_holds_a_credential_is_suspected(name: str):
+    assert secrecy.name_looks_secret(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["TOKEN_TTL_SECONDS", "PASSWORD_MIN_LENGTH", "SECRET_NAME", "API_KEY_HEADER", "JWT_KEY_FILE", "LOG_LEVEL",
+     "TOKENS_PER_MINUTE"],
+)
+def test_a_name_about_a_credential_is_not(name: str):
+    assert not secrecy.name_looks_secret(name)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "postgresql://orders:hunter2@db:5432/orders",
+        "redis://:hunter2@cache:6379/0",
+        "-----BEGIN PRIVATE KEY-----",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc",
+        "AKIAIOSFODNN7EXAMPLE",
+        "ghp_" + "a" * 36,
+        "xoxb-1234567890-abcdef",
+        "sk_live_" + "a" * 24,
+        '{"type": "service_account", "private_key": "x"}',
+    ],
+)
+def test_the_shape_of_a_credential_is_recognised(value: str):
+    assert secrecy.value_looks_secret(value)
+
+
+@pytest.mark.parametrize(
+    "value", ["", "info", "https://example.com/path", "postgresql://db:5432/orders", "orders@example.com", "10.0.0.0/8"]
+)
+def test_ordinary_values_are_left_alone(value: str):
+    assert not secrecy.value_looks_secret(value)
+
+
+def test_an_empty_variable_leaks_nothing_and_the_rest_is_named_in_order():
+    assert secrecy.leaks({"B_TOKEN": "x", "A_TOKEN": "", "A_PASSWORD": "y"}) == ("A_PASSWORD", "B_TOKEN")
