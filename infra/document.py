@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from dataclasses import Field as DataclassField
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import tree
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
 
 from fastapi_platform import (
     BackgroundWorkerArgs,
@@ -23,6 +23,8 @@ from fastapi_platform import (
     ScheduledJobArgs,
     SecretKey,
 )
+from fastapi_platform.planning import flows
+from fastapi_platform.planning.errors import expect, verify
 
 SHARED = frozenset({"environment", "namespace", "service"})
 """Arguments that every component gets from the top of the stack file."""
@@ -77,6 +79,16 @@ class ExternalDatabase(Section):
     """Key with the DSN for the service, through a pooler when there is one."""
     port: int = 5432
     """Port of the database, or of the pooler when there is one."""
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        verify(
+            self,
+            expect("network", flows.is_network(self.network), want="a network such as 10.20.0.0/28",
+                   why="Kubernetes cannot read it"),
+            expect("port", 1 <= self.port <= 65535, want="1 to 65535", why="there are no other ports"),
+        )
+        return self
 
 
 class Document(Section):

@@ -98,9 +98,9 @@ def _path(loc: Sequence[int | str], raw: Mapping[str, Any]) -> Path:
     """The keys of a pydantic location that exist in the document, without the tags of unions in between."""
     path: list[int | str] = []
     here: Any = raw
-    for position, key in enumerate(loc):
+    for key in loc:
         below = tree.child(here, key)
-        is_tag = below is MISSING and position < len(loc) - 1 and tree.child(here, "kind") == key
+        is_tag = below is MISSING and tree.child(here, "kind") == key
         if not is_tag:
             path.append(key)
             here = below

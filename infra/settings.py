@@ -107,9 +107,10 @@ class _Findings:
         return {name: value for name, value in made.items() if value is not None}
 
     def _said(self, problem: Problem) -> bool:
-        """Whether the problem is noted, or comes from a setting of the service that is already refused there."""
+        """Whether it is noted, or comes from a setting of the service, or from the name, that is refused already."""
         of_service = replace(problem, owner="service")
-        return problem in self.problems or of_service in self.problems
+        from_name = problem.field == "namespace" and any(said.field == "name" for said in self.problems)
+        return from_name or problem in self.problems or of_service in self.problems
 
 
 def _document(raw: Mapping[str, Any]) -> tuple[Document, list[Problem]]:
@@ -228,6 +229,8 @@ def _at_home(problem: Problem, section: str) -> Problem:
     """The problem under the key of the stack file that causes it."""
     if problem.field in ("job", "worker"):
         return replace(problem, owner="", field=section)
+    if problem.field.startswith("load_balancer."):
+        return replace(problem, owner="edge", field=problem.field.removeprefix("load_balancer."))
     home = HOMES.get(problem.field)
     return replace(problem, owner="", field=home) if home else problem.under(section)
 

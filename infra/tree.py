@@ -4,6 +4,7 @@ Owns the steps. Deliberately knows no model: what a key means is in `document.py
 """
 
 from enum import Enum
+from itertools import takewhile
 from typing import Any, Final, TypeAlias, cast
 
 Path: TypeAlias = tuple[int | str, ...]
@@ -33,10 +34,11 @@ def child(value: object, key: int | str) -> Any:
 
 
 def remove(document: dict[str, Any], path: Path) -> None:
-    """Take out what a path leads to, when it leads somewhere below a mapping."""
+    """Take out what a path leads to; of a list, the whole list, because an element's place has a meaning."""
+    keys = list(takewhile(lambda key: isinstance(key, str), path))
     parent: Any = document
-    for key in path[:-1]:
+    for key in keys[:-1]:
         parent = child(parent, key)
     holder = mapping(parent)
-    if holder is not None and path:
-        holder.pop(str(path[-1]), None)
+    if holder is not None and keys:
+        holder.pop(str(keys[-1]), None)

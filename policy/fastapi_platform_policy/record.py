@@ -88,6 +88,16 @@ def at(value: Value, *path: str | int) -> Value:
     return Marker.ABSENT if value is None else value
 
 
+def differs(value: Value, *accepted: Value) -> bool:
+    """Whether a value is certainly none of the accepted ones; what is not known may be any."""
+    return value is not Marker.UNKNOWN and value not in accepted
+
+
+def unknown_paths(value: Value) -> list[str]:
+    """Dotted paths of everything in a value that is not known yet; empty text for the value itself."""
+    return [path for path, marker in markers(value) if marker is Marker.UNKNOWN]
+
+
 def items(value: Value) -> Sequence[Value]:
     """The elements of a list; empty for anything else."""
     return value if isinstance(value, Sequence) and not isinstance(value, str) else ()

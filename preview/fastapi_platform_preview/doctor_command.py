@@ -43,5 +43,5 @@ def _table(checks: Sequence[Check]) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 2))
     for check in checks:
         mark = Text("ok", style="green") if check.found else Text("missing", style="bold yellow")
-        table.add_row(mark, check.need, check.found or Text(check.remedy, style="dim"))
+        table.add_row(mark, Text(check.need), Text(check.found) if check.found else Text(check.remedy, style="dim"))
     return table

@@ -130,11 +130,14 @@ def _stops(workload: Workload) -> Iterator[Fact]:
 def _service(record: Record) -> Iterator[Fact]:
     kind = record.at("spec", "type")
     headless = record.at("spec", "clusterIP") == "None"
-    ports = [
-        f"{shown(at(port, 'port'))} to {shown(at(port, 'targetPort'))}" for port in items(record.at("spec", "ports"))
-    ]
+    ports = [f"{shown(at(port, 'port'))} to {_target(port)}" for port in items(record.at("spec", "ports"))]
     name = "headless" if headless else "ClusterIP" if kind is Marker.ABSENT else shown(kind)
     yield Fact("ports", f"{name} {', '.join(ports)}")
+
+
+def _target(port: Value) -> str:
+    target = at(port, "targetPort")
+    return shown(at(port, "port") if target is Marker.ABSENT else target)
 
 
 def _policy(record: Record) -> Iterator[Fact]:

@@ -9,8 +9,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from rich.console import Console
-
 from fastapi_platform_policy.catalog import RULES
 from fastapi_platform_policy.program import Program
 from fastapi_platform_policy.rule import Thresholds, judge
@@ -32,9 +30,9 @@ def run(started: Started, *, as_json: bool, out: Path | None) -> int:
     """
     reports: list[StackReport] = []
     failed = False
-    for item in _recorded(started):
+    for stack, item in _recorded(started):
         if isinstance(item, UsageError):
-            sys.stderr.write(f"error: {item}\n")
+            output.complain(f"stack {stack}", item)
             failed = True
             continue
         reports.append(_report(item))
@@ -52,11 +50,14 @@ def run(started: Started, *, as_json: bool, out: Path | None) -> int:
 def render(started: Started, *, out: Path | None) -> int:
     """Print or write the manifests of one stack.
 
-    Raises:
-        UsageError: when the stack could not be recorded.
+    Returns:
+        Exit code: 0, or 2 when the stack could not be recorded.
     """
-    for _, future in started.results():
-        found = manifests.of_program(Program(future.result().records))
+    for stack, item in _recorded(started):
+        if isinstance(item, UsageError):
+            output.complain(f"stack {stack}", item)
+            return BAD_USAGE
+        found = manifests.of_program(Program(item.records))
         if out is None:
             sys.stdout.write(manifests.as_stream(found))
         else:
@@ -64,17 +65,16 @@ def render(started: Started, *, out: Path | None) -> int:
     return CLEAN
 
 
-def _recorded(started: Started) -> Iterator[RecordedStack | UsageError]:
-    progress = Console(stderr=True)
+def _recorded(started: Started) -> Iterator[tuple[str, RecordedStack | UsageError]]:
+    """Each stack with its recording, or with why there is none."""
     for stack, future in started.results():
         try:
-            if sys.stderr.isatty():
-                with progress.status(f"recording {stack} …"):
-                    yield future.result()
-            else:
-                yield future.result()
+            with output.progress(f"recording {stack} …"):
+                recorded = future.result()
         except UsageError as error:
-            yield error
+            yield stack, error
+        else:
+            yield stack, recorded
 
 
 def _report(recorded: RecordedStack) -> StackReport:

@@ -123,7 +123,7 @@ class RecordingMonitor(mocks.MockMonitor):
                 raise Refusal(_twice(request.type, request.name))
             self._seen.add(urn)
             self._recording.states.append(_state(urn, request))
-        return resource_pb2.RegisterResourceResponse(urn=urn, id="", object=request.object)
+        return resource_pb2.RegisterResourceResponse(urn=urn, id="", object=_outputs(request))
 
     def RegisterResourceOutputs(self, request: Any) -> Any:
         """Keep what the stack exports."""
@@ -255,6 +255,7 @@ def _run(
     try:
         loop.run_until_complete(stack_runtime.run_in_stack(program))
     finally:
+        _abandon(loop)
         asyncio.set_event_loop(None)
         loop.close()
 
@@ -277,8 +278,16 @@ def _settings(deployment: Deployment, monitor: RecordingMonitor, engine: _Engine
     )
 
 
+def _abandon(loop: asyncio.AbstractEventLoop) -> None:
+    """End what a refused program leaves behind: tasks that nobody will await."""
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+
+
 def _quiet_asyncio() -> None:
-    # A refused program leaves tasks behind that nobody awaits; the refusal says why, asyncio's log would repeat it.
+    # The refusal says why a program ended; asyncio's log would repeat it for every task that was under way.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 
@@ -304,6 +313,16 @@ def _state(urn: str, request: Any) -> State:
         "replaceOnChanges": list(request.replaceOnChanges),
         "retainOnDelete": request.retainOnDelete,
     }
+
+
+def _outputs(request: Any) -> struct_pb2.Struct:
+    """What a preview knows of a resource: what was stated, and that a generated secret will be one."""
+    outputs = struct_pb2.Struct()
+    outputs.CopyFrom(request.object)
+    for name in request.additionalSecretOutputs:
+        if name not in outputs.fields:
+            outputs.update({name: {**SECRET, "value": rpc.UNKNOWN}})
+    return outputs
 
 
 def _inputs(request: Any) -> dict[str, Any]:

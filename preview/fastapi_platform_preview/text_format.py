@@ -3,7 +3,7 @@
 Owns layout and colour. Deliberately computes nothing, and prints the same words to a terminal and into a file.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -38,8 +38,9 @@ def stack(report: StackReport, *, first: bool) -> RenderableType:
 
 
 def _sections(report: StackReport) -> Iterator[tuple[str, RenderableType]]:
-    yield "Components", _tree(report.tree)
-    yield f"Deploy order ({len(report.steps)} steps)", _order(report)
+    if report.steps:
+        yield "Components", _tree(report.tree)
+        yield f"Deploy order ({len(report.steps)} steps)", _order(report)
     if report.drains:
         yield "Drain budget", Group(*(_drain(drain) for drain in report.drains), Text(_LEGEND, style="dim"))
     if report.selections:
@@ -50,7 +51,7 @@ def _sections(report: StackReport) -> Iterator[tuple[str, RenderableType]]:
     if report.messages:
         yield "The program says", _lines(f"{severity}: {message}" for severity, message in report.messages)
     if report.outputs:
-        yield "Outputs", _pairs((name, shown(value)) for name, value in report.outputs)
+        yield "Outputs", _table([(Text(name), Text(shown(value))) for name, value in report.outputs])
     findings = [*report.judgement.having(Verdict.VIOLATED), *report.judgement.having(Verdict.UNKNOWN)]
     if findings:
         yield "Findings", Group(*(_finding(report, finding) for finding in findings))
@@ -76,20 +77,20 @@ def _grow(parent: Tree, node: Node) -> None:
     if node.protect:
         label.append("  protected", style="green")
     for fact in node.facts:
-        label.append(f"\n{fact.label:<{LABEL_WIDTH}}", style="dim").append(fact.value)
+        label.append(f"\n  {fact.label:<{LABEL_WIDTH}}", style="dim").append(fact.value)
     branch = parent.add(label)
     for child in node.children:
         _grow(branch, child)
 
 
 def _order(report: StackReport) -> RenderableType:
-    table = _table("right", "left")
+    rows: list[tuple[Text, Text]] = []
     for step in report.steps:
-        table.add_row(f"{step.number}", ", ".join(full_name(record) for record in step.records))
+        rows.append((Text(f"{step.number}"), Text(", ".join(full_name(record) for record in step.records))))
         for gate in step.gates:
-            waiting = _waiting(report, gate.urn)
-            table.add_row("", Text(f"gate: {full_name(gate)} must succeed before {waiting}", style="bold yellow"))
-    return table
+            sentence = f"gate: {full_name(gate)} must succeed before {_waiting(report, gate.urn)}"
+            rows.append((Text(), Text(sentence, style="bold yellow")))
+    return _table(rows)
 
 
 def _waiting(report: StackReport, gate: str) -> str:
@@ -100,11 +101,8 @@ def _waiting(report: StackReport, gate: str) -> str:
 def _drain(drain: Drain) -> RenderableType:
     budget = drain.budget
     title = Text(f"{drain.workload} ({drain.server})", style="bold")
-    table = _table("left", "left", "left")
-    for condition in budget.inequalities():
-        mark = Text("holds", style="green") if condition.holds else Text("broken", style="bold red")
-        table.add_row(mark, condition.text, condition.numbers)
-    rows: list[RenderableType] = [title, table]
+    conditions = [(_mark(each.holds), Text(each.text), Text(each.numbers)) for each in budget.inequalities()]
+    rows: list[RenderableType] = [title, _table(conditions)]
     if not drain.promised:
         rows.append(Text(_UNDECLARED, style="yellow"))
     if budget.cuts_open_connections:
@@ -118,6 +116,10 @@ _COST_WITHOUT_LAME_DUCK = (
 )
 
 
+def _mark(holds: bool) -> Text:
+    return Text("holds", style="green") if holds else Text("broken", style="bold red")
+
+
 _UNDECLARED = "No longest request is declared: the server's graceful timeout stands for R."
 _LEGEND = (
     "R longest request, P preStop sleep, K lame duck, G graceful timeout, T termination grace, "
@@ -126,10 +128,7 @@ _LEGEND = (
 
 
 def _selections(selections: tuple[Selection, ...]) -> RenderableType:
-    table = _table("left", "left")
-    for selection in selections:
-        table.add_row(full_name(selection.record), _picked(selection))
-    return table
+    return _table([(Text(full_name(selection.record)), _picked(selection)) for selection in selections])
 
 
 def _picked(selection: Selection) -> Text:
@@ -167,15 +166,11 @@ def _lines(lines: Iterator[str]) -> RenderableType:
     return Group(*(Text(line) for line in lines))
 
 
-def _pairs(pairs: Iterator[tuple[str, str]]) -> RenderableType:
-    table = _table("left", "left")
-    for name, value in pairs:
-        table.add_row(name, value)
-    return table
-
-
-def _table(*aligned: str) -> Table:
+def _table(rows: Sequence[Sequence[Text]]) -> Table:
+    """Columns without lines; the last one may be broken to fit a terminal. Cells are Text: `[secret]` is no markup."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    for position, side in enumerate(aligned):
-        table.add_column(justify="right" if side == "right" else "left", no_wrap=position < len(aligned) - 1)
+    for position in range(max(len(row) for row in rows)):
+        table.add_column(no_wrap=position < len(rows[0]) - 1)
+    for row in rows:
+        table.add_row(*row)
     return table

@@ -85,7 +85,7 @@ class FastApiServiceArgs:
             *ports.expectations(metrics_port=self.metrics_port, port=self.port),
             quantities.expectation("tmp_size", self.tmp_size, "64Mi"),
             *foundation.env_expectations(self.env, self.secrets),
-            *(condition.expectation for condition in self.drain_budget().inequalities()),
+            *self.drain_budget().expectations(),
         )
 
     def drain_budget(self) -> DrainBudget:

@@ -63,25 +63,17 @@ IN_CLUSTER = LoadBalancer(removal_lag_seconds=5, timeout_seconds=None, drain_sec
 """No load balancer: callers are pods of the same cluster, behind kube-proxy."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Inequality:
     """One condition of the budget, with its numbers."""
 
-    field: str
-    """Setting to change when it does not hold."""
-    got: str
-    holds: bool
-    numbers: str
-    """The condition in numbers, e.g. `60 >= 20 + 5 + 30 + 5 = 60`."""
     text: str
-    """The same in symbols, e.g. `T >= P + K + G + 5`."""
-    want: str
+    """The condition in symbols, e.g. `T >= P + K + G + 5`."""
+    numbers: str
+    """The same in numbers, e.g. `60 >= 20 + 5 + 30 + 5 = 60`."""
+    holds: bool
     why: str
-
-    @property
-    def expectation(self) -> Expectation:
-        """The condition as a demand on the setting."""
-        return expect(self.field, self.holds, got=self.got, want=self.want, why=self.why)
+    """What happens when it does not hold."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,70 +112,50 @@ class DrainBudget:
         """Every condition that applies to what stands in front of the pods."""
         return (self._removal(), self._graceful(), self._grace(), *self._timeout(), *self._drain(), *self._idle())
 
+    def expectations(self) -> tuple[Expectation, ...]:
+        """What the chosen figures must be; preStop and grace are computed and need no demand."""
+        return (self._promised(), self._drained(), self._kept_alive())
+
     def _removal(self) -> Inequality:
         lag, open_seconds = self.load_balancer.removal_lag_seconds, self.pre_stop_seconds + self.lame_duck_seconds
         return Inequality(
-            text="P + K >= removal lag",
-            numbers=f"{self.pre_stop_seconds} + {self.lame_duck_seconds} = {open_seconds} >= {lag}",
-            holds=open_seconds >= lag,
-            field="pre_stop_seconds",
-            got=f"{self.pre_stop_seconds} seconds",
-            want=f"{pre_stop_seconds(self.load_balancer, self.lame_duck_seconds)} seconds or more",
-            why="new requests still arrive for that long after the pod begins to stop",
+            "P + K >= removal lag",
+            f"{self.pre_stop_seconds} + {self.lame_duck_seconds} = {open_seconds} >= {lag}",
+            open_seconds >= lag,
+            "new requests still arrive for that long after the pod begins to stop",
         )
 
     def _graceful(self) -> Inequality:
         graceful, request = self.graceful_timeout_seconds, self.request_timeout_seconds
-        return Inequality(
-            text="G >= R",
-            numbers=f"{graceful} >= {request}",
-            holds=graceful >= request,
-            field="request_timeout_seconds",
-            got=f"{request} seconds",
-            want=f"{graceful} seconds or fewer (process.graceful_timeout_seconds)",
-            why="the server's own shutdown would cut a request that is still allowed to run",
-        )
+        why = "the server's own shutdown would cut a request that is still allowed to run"
+        return Inequality("G >= R", f"{graceful} >= {request}", graceful >= request, why)
 
     def _grace(self) -> Inequality:
         grace, needed = self.termination_grace_seconds, self.needed_grace_seconds
         terms = f"{self.pre_stop_seconds} + {self.lame_duck_seconds} + {self.graceful_timeout_seconds}"
         return Inequality(
-            text=f"T >= P + K + G + {MARGIN_SECONDS}",
-            numbers=f"{grace} >= {terms} + {MARGIN_SECONDS} = {needed}",
-            holds=grace >= needed,
-            field="termination_grace_seconds",
-            got=f"{grace} seconds",
-            want=f"{needed} seconds or more",
-            why="Kubernetes would kill the pod before it has drained",
+            f"T >= P + K + G + {MARGIN_SECONDS}",
+            f"{grace} >= {terms} + {MARGIN_SECONDS} = {needed}",
+            grace >= needed,
+            "Kubernetes would kill the pod before it has drained",
         )
 
     def _timeout(self) -> tuple[Inequality, ...]:
         request, limit = self.request_timeout_seconds, self.load_balancer.timeout_seconds
         if limit is None:
             return ()
-        promise = Inequality(
-            text="R <= load balancer's timeout",
-            numbers=f"{request} <= {limit}",
-            holds=request <= limit,
-            field="request_timeout_seconds",
-            got=f"{request} seconds",
-            want=f"{limit} seconds or fewer (the load balancer's timeout_seconds)",
-            why="the load balancer gives up on the request before the service does",
-        )
-        return (promise,)
+        why = "the load balancer gives up on the request before the service does"
+        return (Inequality("R <= load balancer's timeout", f"{request} <= {limit}", request <= limit, why),)
 
     def _drain(self) -> tuple[Inequality, ...]:
         request, drain = self.request_timeout_seconds, self.load_balancer.drain_seconds
         if drain is None:
             return ()
         fits = Inequality(
-            text="R <= D <= P + K + G",
-            numbers=f"{request} <= {drain} <= {self.serving_seconds}",
-            holds=request <= drain <= self.serving_seconds,
-            field="request_timeout_seconds",
-            got=f"{request} seconds beside a drain of {drain} seconds",
-            want=f"R <= {drain} (the load balancer's drain_seconds) <= {self.serving_seconds} (P + K + G)",
-            why="the load balancer must wait for the longest request, and not longer than the pod answers",
+            "R <= D <= P + K + G",
+            f"{request} <= {drain} <= {self.serving_seconds}",
+            request <= drain <= self.serving_seconds,
+            "the load balancer must wait for the longest request, and not longer than the pod answers",
         )
         return (fits,)
 
@@ -191,16 +163,41 @@ class DrainBudget:
         idle, keep_alive = self.load_balancer.idle_seconds, self.keep_alive_seconds
         if idle is None or keep_alive is None:
             return ()
-        outlives = Inequality(
-            text="keep-alive > L",
-            numbers=f"{keep_alive} > {idle}",
-            holds=keep_alive > idle,
-            field="process.keep_alive_seconds",
-            got=f"{keep_alive} seconds",
-            want=f"more than {idle} seconds (the load balancer's idle_seconds)",
+        why = "the load balancer would send a request on a connection that the server has just closed"
+        return (Inequality("keep-alive > L", f"{keep_alive} > {idle}", keep_alive > idle, why),)
+
+    def _promised(self) -> Expectation:
+        """The longest request fits into everything that waits for it."""
+        waits = {
+            "process.graceful_timeout_seconds": self.graceful_timeout_seconds,
+            "load_balancer.timeout_seconds": self.load_balancer.timeout_seconds,
+            "load_balancer.drain_seconds": self.load_balancer.drain_seconds,
+        }
+        stated = {name: seconds for name, seconds in waits.items() if seconds is not None}
+        lowest = min(stated.values())
+        short = ", ".join(name for name, seconds in stated.items() if seconds < self.request_timeout_seconds)
+        return expect(
+            "request_timeout_seconds", self.request_timeout_seconds <= lowest,
+            got=f"{self.request_timeout_seconds} seconds", want=f"{lowest} seconds or fewer",
+            why=f"a request that is still allowed to run would be cut by {short}",
+            fix=f"Promise shorter requests, or raise {short}.",
+        )
+
+    def _drained(self) -> Expectation:
+        drain = self.load_balancer.drain_seconds
+        return expect(
+            "load_balancer.drain_seconds", drain is None or drain <= self.serving_seconds,
+            got=f"{drain} seconds", want=f"{self.serving_seconds} seconds or fewer (preStop + lame duck + graceful)",
+            why="the load balancer would wait for answers from a pod that no longer gives any",
+        )
+
+    def _kept_alive(self) -> Expectation:
+        idle, keep_alive = self.load_balancer.idle_seconds, self.keep_alive_seconds
+        return expect(
+            "process.keep_alive_seconds", idle is None or keep_alive is None or keep_alive > idle,
+            got=f"{keep_alive} seconds", want=f"more than {idle} seconds (load_balancer.idle_seconds)",
             why="the load balancer would send a request on a connection that the server has just closed",
         )
-        return (outlives,)
 
 
 def pre_stop_seconds(load_balancer: LoadBalancer, lame_duck_seconds: int) -> int:

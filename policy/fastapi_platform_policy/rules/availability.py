@@ -7,11 +7,12 @@ https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/
 from collections.abc import Iterator
 
 from ..program import Program
-from ..record import Marker, Record, Value, items
+from ..record import Marker, Record, Value, differs, items, unknown_paths
 from ..rule import Answer, Rule, Severity, Thresholds, compliant, unknown, verdict_of, violated
 from ..selection import scale_targets
 from ..workloads import Workload
 
+UNSURE = "what its PodDisruptionBudget allows is known only after the deployment"
 SCALED = ("Deployment", "StatefulSet")
 
 
@@ -45,7 +46,8 @@ def _owned_once(program: Program, _: Thresholds) -> Iterator[Answer]:
             if target.record.at("spec", "replicas") is not Marker.ABSENT
             and "spec.replicas" not in target.record.options.ignore_changes
         ]
-        yield verdict_of(scaler.urn, [*wrong, *_bounds(scaler)])
+        unsure = [f"{path} is known only after the deployment" for path in unknown_paths(scaler.at("spec"))]
+        yield verdict_of(scaler.urn, [*wrong, *_bounds(scaler)], unsure)
 
 
 def _bounds(scaler: Record) -> Iterator[str]:
@@ -65,8 +67,8 @@ def _disruption(program: Program, _: Thresholds) -> Iterator[Answer]:
         wrong = [problem for budget in own for problem in _budget_problems(program, workload, budget.record)]
         if not budgets:
             wrong = ["no PodDisruptionBudget selects its pods"]
-        unsure = [] if own else ["whether a PodDisruptionBudget selects its pods is known only after the deployment"]
-        yield verdict_of(workload.urn, wrong, unsure)
+        unsure = not own or any(unknown_paths(budget.record.at("spec")) for budget in own)
+        yield verdict_of(workload.urn, wrong, [UNSURE] if unsure else [])
 
 
 def _has_several_pods(program: Program, workload: Workload) -> bool:
@@ -83,7 +85,7 @@ def _budget_problems(program: Program, workload: Workload, budget: Record) -> It
         yield "its PodDisruptionBudget allows all pods to go at once"
     if isinstance(available, int) and isinstance(fewest, int) and available >= fewest:
         yield f"minAvailable ({available}) is not below the fewest pods ({fewest}), so no node can be drained"
-    if budget.at("spec", "unhealthyPodEvictionPolicy") != "AlwaysAllow":
+    if differs(budget.at("spec", "unhealthyPodEvictionPolicy"), "AlwaysAllow"):
         yield "unhealthyPodEvictionPolicy is not AlwaysAllow, so a pod that crashes blocks every drain"
 
 

@@ -10,7 +10,7 @@ from fastapi_platform.planning import images
 
 from ..databases import addresses, pooler_hosts
 from ..program import Program
-from ..record import Marker, Record, at, items, text
+from ..record import Marker, Record, at, differs, items, text, unknown_paths
 from ..rule import Answer, Rule, Severity, Thresholds, unknown, verdict_of
 from ..workloads import Workload, full_name
 
@@ -81,13 +81,14 @@ def _job_problems(job: Record) -> Iterator[str]:
         yield "podFailurePolicy ends it in a way that Pulumi waits out to the full timeout"
     if job.at("metadata", "annotations", SKIP_AWAIT) == "true":
         yield f"{SKIP_AWAIT} takes the gate away"
-    if job.at("spec", "template", "spec", "restartPolicy") != "Never":
+    if differs(job.at("spec", "template", "spec", "restartPolicy"), "Never"):
         yield "restartPolicy is not Never, so a failure is repeated in place and its log is lost"
 
 
 def _option_problems(job: Record) -> Iterator[str]:
     replaced = job.options.replace_on_changes
-    if job.at("metadata", "annotations", REPLACE_UNREADY) != "true" or (replaced is not None and "*" not in replaced):
+    marked = not differs(job.at("metadata", "annotations", REPLACE_UNREADY), "true")
+    if not marked or (replaced is not None and "*" not in replaced):
         yield f"without {REPLACE_UNREADY} and replaceOnChanges ['*'] a failed Job blocks every later deploy"
     if job.options.delete_before_replace is False:
         yield "without deleteBeforeReplace its replacement finds the old name taken"
@@ -99,9 +100,10 @@ def _option_problems(job: Record) -> Iterator[str]:
 
 
 def _unsaid(job: Record) -> list[str]:
+    unsure = [f"{path} is known only after the deployment" for path in unknown_paths(job.at("metadata", "annotations"))]
     if None in (job.options.delete_before_replace, job.options.replace_on_changes):
-        return ["how a failed Job is replaced is an option that a state does not keep; judge the program instead"]
-    return []
+        unsure.append("how a failed Job is replaced is an option that is not passed on here; judge the program itself")
+    return unsure
 
 
 def _direct(program: Program, _: Thresholds) -> Iterator[Answer]:

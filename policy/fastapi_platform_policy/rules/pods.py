@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from fastapi_platform.planning import quantities
 
 from ..program import Program
-from ..record import Marker, Value, at, items, mapping, text
+from ..record import Marker, Value, at, differs, items, mapping, text, unknown_paths
 from ..rule import Answer, Rule, Severity, Thresholds, verdict_of
 from ..workloads import Container, Workload
 
@@ -45,9 +45,10 @@ def _privileges(container: Container) -> Iterator[str]:
     context = "securityContext"
     if container.at(context, "privileged") is True:
         yield "privileged is true"
-    if container.at(context, "allowPrivilegeEscalation") is not False:
+    if differs(container.at(context, "allowPrivilegeEscalation"), False):
         yield "allowPrivilegeEscalation is not false"
-    if "ALL" not in items(container.at(context, "capabilities", "drop")):
+    dropped = container.at(context, "capabilities", "drop")
+    if dropped is not Marker.UNKNOWN and "ALL" not in items(dropped):
         yield "capabilities.drop does not name ALL"
     if set(items(container.at(context, "capabilities", "add"))) - {"NET_BIND_SERVICE"}:
         yield "capabilities.add names more than NET_BIND_SERVICE"
@@ -59,7 +60,7 @@ def _somewhere(workload: Workload, path: tuple[str, ...], *accepted: Value) -> b
     """Whether a setting holds for every container, by the pod or by the container itself, which wins."""
     of_pod = workload.pod("securityContext", *path)
     own = [container.at("securityContext", *path) for container in workload.containers()]
-    return all((of_pod if value is Marker.ABSENT else value) in (*accepted, Marker.UNKNOWN) for value in own)
+    return not any(differs(of_pod if value is Marker.ABSENT else value, *accepted) for value in own)
 
 
 def _read_only(program: Program, _: Thresholds) -> Iterator[Answer]:
@@ -72,7 +73,7 @@ def _read_only(program: Program, _: Thresholds) -> Iterator[Answer]:
 
 
 def _writable_root(container: Container) -> Iterator[str]:
-    if container.at("securityContext", "readOnlyRootFilesystem") is not True:
+    if differs(container.at("securityContext", "readOnlyRootFilesystem"), True):
         yield "readOnlyRootFilesystem is not true"
 
 
@@ -102,10 +103,11 @@ def _identity(program: Program, _: Thresholds) -> Iterator[Answer]:
         account, wrong = workload.pod("serviceAccountName"), list[str]()
         if account in (Marker.ABSENT, "default", ""):
             wrong.append("it runs as the namespace's default service account")
-        if workload.pod("automountServiceAccountToken") is not False:
+        mounted = workload.pod("automountServiceAccountToken")
+        if differs(mounted, False):
             wrong.append("automountServiceAccountToken of the pod is not false")
-        unsure = ["its service account is known only after the deployment"] if account is Marker.UNKNOWN else []
-        yield verdict_of(workload.urn, wrong, unsure)
+        unsure = Marker.UNKNOWN in (account, mounted)
+        yield verdict_of(workload.urn, wrong, ["its identity is known only after the deployment"] if unsure else [])
 
 
 def _each(workload: Workload, problems: Callable[[Container], Iterable[str]]) -> list[str]:
@@ -117,10 +119,15 @@ def _each(workload: Workload, problems: Callable[[Container], Iterable[str]]) ->
 
 
 def _unsure(workload: Workload, key: str) -> list[str]:
-    if workload.template is Marker.UNKNOWN:
-        return ["its pod template is known only after the deployment"]
-    found = [container.name for container in workload.containers() if container.at(key) is Marker.UNKNOWN]
-    return [f"{key} of container {name} is known only after the deployment" for name in found]
+    if workload.pod("containers") is Marker.UNKNOWN:
+        return ["its containers are known only after the deployment"]
+    found = [f"{key} of container {container.name}" for container in workload.containers() if _open(container.at(key))]
+    found += [f"{key} of the pod"] if _open(workload.pod(key)) else []
+    return [f"{name} is known only after the deployment" for name in found]
+
+
+def _open(value: Value) -> bool:
+    return bool(unknown_paths(value))
 
 
 RULES = (

@@ -47,9 +47,19 @@ def _unmarked(secret: Record) -> Iterator[str]:
 
 
 def _in_environment(container: Container) -> Iterator[str]:
-    variables = {text(at(entry, "name")): text(at(entry, "value")) for entry in items(container.at("env"))}
-    for name in secrecy.leaks(variables):
-        yield f"{name} of container {container.name} looks like a credential"
+    for entry in items(container.at("env")):
+        name, value = text(at(entry, "name")), at(entry, "value")
+        if value is Marker.SECRET:
+            yield f"{name} of container {container.name} is a secret that ends up in the pod's spec"
+        elif _suspected(name, value):
+            yield f"{name} of container {container.name} looks like a credential"
+
+
+def _suspected(name: str, value: Value) -> bool:
+    """A value that only the deployment decides is judged by its name."""
+    if value is Marker.UNKNOWN:
+        return secrecy.name_looks_secret(name)
+    return bool(secrecy.leaks({name: text(value)}))
 
 
 def _texts(data: Value) -> dict[str, str]:

@@ -67,7 +67,38 @@ def test_a_broken_inequality_shows_both_sides_with_numbers():
     short = replace(behind_a_neg(), termination_grace_seconds=59)
     condition = next(each for each in short.inequalities() if not each.holds)
     assert condition.numbers == "59 >= 20 + 5 + 30 + 5 = 60"
-    assert condition.expectation.want == "60 seconds or more"
+
+
+def test_a_request_that_is_too_long_names_everything_that_would_cut_it():
+    demand = next(each for each in behind_a_neg(request_timeout_seconds=40).expectations() if not each.holds)
+    assert (demand.field, demand.got, demand.want) == ("request_timeout_seconds", "40 seconds", "30 seconds or fewer")
+    assert demand.why.endswith(
+        "process.graceful_timeout_seconds, load_balancer.timeout_seconds, load_balancer.drain_seconds"
+    )
+
+
+@pytest.mark.parametrize(
+    ("balancer", "field"),
+    [(LoadBalancer(drain_seconds=56), "load_balancer.drain_seconds"),
+     (LoadBalancer(idle_seconds=620), "process.keep_alive_seconds")],
+)
+def test_a_clock_that_does_not_fit_is_refused_by_name(balancer: LoadBalancer, field: str):
+    budget = replace(behind_a_neg(), load_balancer=balancer)
+    assert [each.field for each in budget.expectations() if not each.holds] == [field]
+
+
+@given(some_seconds, some_seconds, st.none() | some_seconds, st.none() | some_seconds, st.none() | some_seconds)
+def test_the_demands_on_settings_are_the_inequalities(
+    request: int, graceful: int, timeout: int | None, drains: int | None, idle: int | None
+):
+    """Property: what settings are refused for is what a recorded pod is judged by, no more and no less."""
+    budget = drain.plan(
+        request_timeout_seconds=request, graceful_timeout_seconds=graceful, lame_duck_seconds=5,
+        keep_alive_seconds=620,
+        load_balancer=LoadBalancer(timeout_seconds=timeout, drain_seconds=drains, idle_seconds=idle),
+    )
+    demands = all(each.holds for each in budget.expectations())
+    assert demands == all(condition.holds for condition in budget.inequalities())
 
 
 def test_inside_a_cluster_no_load_balancer_is_asked_about():

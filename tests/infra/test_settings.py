@@ -1,0 +1,186 @@
+"""Stack files: what they mean, and how each mistake in one is reported."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as profile
+from hypothesis import strategies as st
+from settings import load, parse
+
+from fastapi_platform import FastApiServiceArgs, PlatformError, SecretKey, Server
+from tests.conftest import DIGEST, STACKS, changed, stack_settings
+
+ROOT = Path(__file__).parents[2]
+MESSAGE = re.compile(r"^[\w.\[\]-]+: got .+, want .+; .+\. .+$")
+
+
+@pytest.fixture
+def prod() -> dict[str, Any]:
+    return stack_settings("prod")
+
+
+def refused(settings: dict[str, Any]) -> list[str]:
+    """The messages with which settings are refused, each of them in the platform's form."""
+    with pytest.raises(PlatformError) as error:
+        parse(settings)
+    messages = str(error.value).splitlines()
+    assert all(MESSAGE.match(message) for message in messages), messages
+    return messages
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_projects_own_stacks_are_accepted(stack: str):
+    assert isinstance(parse(stack_settings(stack)).service, FastApiServiceArgs)
+
+
+BAD: list[tuple[str, Any, str]] = [
+    ("service.prot", 1, "service.prot: got an unknown key"),
+    ("databse", {}, "databse: got an unknown key"),
+    ("service.port", "eighty", "service.port: got eighty, want a whole number"),
+    ("service.env", "x", "service.env: got x, want a mapping"),
+    ("service.egress", {"a": 1}, "service.egress: got {'a': 1}, want a list"),
+    ("deletion_protection", "perhaps", "deletion_protection: got perhaps, want true or false"),
+    ("environment", "prod", "environment: got prod, want one of local, development or production"),
+    ("service.image", f"registry.example/orders:1.2@{DIGEST[:-1]}", "service.image: got "),
+    ("service.image", "registry.example/orders:1.2", "service.image: got registry.example/orders:1.2, want "),
+    ("service.image", "registry.example/orders:latest", "service.image: got registry.example/orders:latest, want "),
+    ("service.autoscaling", {"min_replicas": 5, "max_replicas": 3}, "service.autoscaling.max_replicas: got 3"),
+    ("service.autoscaling.min_replicas", 1, "service.autoscaling.min_replicas: got 1, want 2 or more"),
+    ("service.resources", {"memory": "256Mi", "memory_limit": "128Mi"}, "service.resources.memory_limit: got 128Mi"),
+    ("service.probes.readiness_path", "/healthz/live", "service.probes.readiness_path: got /healthz/live"),
+    ("service.request_timeout_seconds", 31, "service.request_timeout_seconds: got 31 seconds, want 30 seconds or"),
+    ("edge.drain_seconds", 56, "edge.drain_seconds: got 56 seconds, want 55 seconds or fewer"),
+    ("edge.idle_seconds", 620, "service.process.keep_alive_seconds: got 620 seconds, want more than 620"),
+    ("edge.timeout_seconds", 20, "service.request_timeout_seconds: got 30 seconds, want 20 seconds or fewer"),
+    ("service.metrics_port", 8000, "service.port: got 8000, want another port than metrics_port"),
+    ("service.egress", [{"peer": {"cidr": "10.0.0.0/8"}, "ports": [443, 443]}], "service.egress[0].ports: got "),
+    ("name", "o" * 80, "name: got " + "o" * 80),
+    ("service.env", {"STRIPE_TOKEN": "x"}, "service.env: got STRIPE_TOKEN in clear"),
+    ("service.env", {"GREETING": "redis://:x@y"}, "service.env: got GREETING in clear"),
+    ("service.secrets", {"KEY": {"name": "keys", "key": ""}}, "service.secrets.KEY.key: got nothing"),
+    ("database.kind", "cloud_sql", "database.kind: got cloud_sql, want one of in_cluster, external"),
+    ("database", {"network": "10.0.0.0/8"}, "database.kind: got nothing"),
+    ("database.network", "10.0.0.1/8", "database.network: got 10.0.0.1/8"),
+    ("database.port", 0, "database.port: got 0"),
+    ("edge.kind", "gateway", "edge.kind: got gateway, want one of none, external"),
+    ("cluster", {"kind": "existing"}, "cluster.context: got nothing, want a value"),
+    ("workers", {"emails": {}}, "workers.emails.command: got nothing, want a value"),
+    ("workers", {"E": {"command": ["x"]}}, "workers.E: got E (1 characters), want a DNS label"),
+    ("schedules", {"daily": {"command": ["x"], "schedule": "daily"}}, "schedules.daily.schedule: got daily"),
+    ("migrations.deadline_seconds", 1, "migrations.deadline_seconds: got 1, want 10 seconds or more"),
+    ("service.process.server", "hypercorn", "service.process.server: got hypercorn, want one of runtime, uvicorn"),
+    ("service.process.trusted_proxies", ["*"], "service.process.trusted_proxies: got "),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "message"), BAD)
+def test_one_mistake_is_one_clear_message(prod: dict[str, Any], path: str, value: Any, message: str):
+    messages = refused(changed(prod, path, value))
+    assert [each for each in messages if each.startswith(message)], messages
+    assert len(messages) == 1, messages
+
+
+@pytest.mark.parametrize(("wrong", "meant"), [("prot", "port"), ("resource", "resources"), ("sekrets", "secrets")])
+def test_an_unknown_key_is_answered_with_the_nearest_known_one(prod: dict[str, Any], wrong: str, meant: str):
+    assert refused(changed(prod, f"service.{wrong}", 1))[0].endswith(f"Did you mean {meant}?")
+
+
+def test_the_keys_of_a_kind_are_told_not_those_of_its_sibling(prod: dict[str, Any]):
+    """`storage` belongs to a database in the cluster, and this one is external."""
+    message = refused(changed(prod, "database.storage", "1Gi"))[0]
+    assert "want one of direct_secret, kind, network, port, secret;" in message
+
+
+def test_all_mistakes_of_all_sections_are_reported_at_once(prod: dict[str, Any]):
+    """A wrong shape in one place must not hide a wrong value in another, nor in the same section."""
+    bad = changed(prod, "service.port", "eighty")
+    bad = changed(bad, "service.image", "orders:latest")
+    bad = changed(bad, "edge.kind", "gateway")
+    bad = changed(bad, "workers", {"bad": {}, "E": {"command": ["x"]}})
+    bad = changed(bad, "typo", 1)
+    owners = [message.partition(":")[0] for message in refused(bad)]
+    assert sorted(owners) == ["edge.kind", "service.image", "service.port", "typo", "workers.E", "workers.bad.command"]
+
+
+def test_a_mistake_of_the_service_is_not_repeated_for_each_worker(prod: dict[str, Any]):
+    bad = changed(prod, "service.env", {"API_TOKEN": "x"})
+    assert len(refused(changed(bad, "workers", {"emails": {"command": ["x"]}}))) == 1
+
+
+def test_nothing_at_all_is_refused_key_by_key():
+    required = ["cluster", "database", "deletion_protection", "edge", "environment", "name", "service"]
+    assert [message.partition(":")[0] for message in refused({})] == required
+
+
+@profile(max_examples=25)
+@given(st.text(min_size=1).filter(lambda key: key.isidentifier() and key not in FastApiServiceArgs.__slots__))
+def test_an_unknown_key_is_always_refused(key: str):
+    """Property: no spelling of an unknown key slips through; a key that nobody reads changes nothing."""
+    with pytest.raises(PlatformError, match="an unknown key"):
+        parse(changed(stack_settings("local"), f"service.{key}", 1))
+
+
+def test_a_credential_in_the_wrong_place_is_not_repeated(prod: dict[str, Any]):
+    dsn = "postgresql://a:hunter2@b"
+    for path, value in (
+        ("service.env", {"DB_PASSWORD": dsn}), ("service.image", dsn), ("service.secrets.DB_PASSWORD", dsn),
+    ):
+        with pytest.raises(PlatformError) as error:
+            parse(changed(prod, path, value))
+        assert "hunter2" not in str(error.value)
+
+
+def test_a_group_may_be_stated_in_part(prod: dict[str, Any]):
+    """What a stack file does not state keeps the component's default, also inside a group."""
+    probes = parse(changed(prod, "service.probes", {"startup": {"failure_threshold": 90}})).service.probes
+    assert (probes.startup.failure_threshold, probes.startup.period_seconds) == (90, 2)
+    assert probes.liveness == FastApiServiceArgs(image=f"x@{DIGEST}", namespace="n", service="s").probes.liveness
+
+
+def test_workers_and_schedules_run_the_services_release_with_its_settings(prod: dict[str, Any]):
+    settings = changed(prod, "service.env", {"LOG_LEVEL": "info", "REGION": "eu"})
+    settings = changed(settings, "workers", {"emails": {"command": ["w"], "env": {"LOG_LEVEL": "debug"}}})
+    parsed = parse(changed(settings, "schedules", {"cleanup": {"command": ["c"], "schedule": "@daily"}}))
+    assert parsed.workers["emails"].env == {"LOG_LEVEL": "debug", "REGION": "eu"}
+    assert parsed.schedules["cleanup"].image == parsed.service.image == parsed.migration.image
+    assert parsed.workers["emails"].secrets["DATABASE_URL"] == SecretKey("orders-database", "direct")
+
+
+def test_the_migration_gets_the_direct_address_and_the_service_the_other(prod: dict[str, Any]):
+    parsed = parse(changed(prod, "database.secret", {"name": "orders-database", "key": "pooled"}))
+    assert parsed.migration.direct_database.key == "direct"
+    assert parsed.service.secrets["DATABASE_URL"].key == "pooled"
+
+
+def test_the_database_is_the_only_thing_that_everything_may_reach(prod: dict[str, Any]):
+    parsed = parse(prod)
+    assert [(flow.peer.cidr, flow.ports) for flow in parsed.service.egress] == [("10.20.0.0/28", (5432,))]
+    assert parsed.migration.egress == parsed.service.egress
+
+
+@pytest.mark.parametrize(("text", "protected"), [("true", True), ("false", False), (True, True)])
+def test_a_boolean_may_be_text_because_pulumi_writes_it_so(prod: dict[str, Any], text: object, protected: bool):
+    assert parse(changed(prod, "deletion_protection", text)).namespace.deletion_protection is protected
+
+
+def test_the_program_reads_what_pulumi_hands_over(record: Any):
+    seen: list[Server] = []
+
+    def program() -> None:
+        seen.append(load().service.process.server)
+
+    settings = stack_settings("dev").items()
+    texts = {f"tests:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in settings}
+    record.recording(program, config=texts)
+    assert seen == [Server.UVICORN]
+
+
+def test_an_encrypted_setting_is_refused_without_its_value(record: Any):
+    """Settings reach pod specs; a secret among them would be readable by everybody who may read the namespace."""
+    texts = {"tests:service": '{"env": {"KEY": "[secret]"}}'}
+    with pytest.raises(PlatformError, match=r"^service: got an encrypted value, want a plain value"):
+        record.recording(load, config=texts, secret_keys=["tests:service"])

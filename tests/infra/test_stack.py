@@ -1,0 +1,135 @@
+"""The composition: what each stack consists of, what waits for what, and what one setting changes."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastapi_platform_policy.program import Program
+from fastapi_platform_policy.record import Record, unknown_paths
+from tests.conftest import DIGEST, STACKS, changed, of_type, stack_records, stack_settings
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def listing(records: tuple[Record, ...]) -> str:
+    """Type, name and parent of every resource: whatever renames or moves one is a line of this list."""
+    parents = {record.urn: record.name for record in records}
+    return "".join(f"{record.type} {record.name} in {parents.get(record.parent, 'the stack')}\n" for record in records)
+
+
+# shape
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_resources_of_a_stack_are_the_listed_ones(stack: str, recorded_stacks: dict[str, Program]):
+    """A changed URN replaces the resource; here it is a visible line. `make golden` writes the lists."""
+    file = GOLDEN / f"urns-{stack}.txt"
+    found = listing(recorded_stacks[stack].records)
+    if os.environ.get("UPDATE_GOLDEN"):
+        file.write_text(found)
+    assert file.read_text() == found, "a resource came, went or moved: `make golden` writes the new list"
+
+
+# invariants
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_everything_that_runs_the_release_waits_for_its_migration(stack: str, recorded_stacks: dict[str, Program]):
+    program = recorded_stacks[stack]
+    job = program.of_kind("Job")[0]
+    waiting = [each for each in program.workloads if each.kind in ("Deployment", "CronJob")]
+    assert waiting
+    assert all(job.urn in each.record.dependencies for each in waiting)
+
+
+def test_workers_and_schedules_wait_for_the_migration_too():
+    settings = changed(stack_settings("prod"), "workers", {"emails": {"command": ["w"]}})
+    settings = changed(settings, "schedules", {"cleanup": {"command": ["c"], "schedule": "@daily"}})
+    records = stack_records(settings)
+    job = of_type(records, ":Job")[0]
+    for kind in (":Deployment", ":CronJob"):
+        assert all(job.urn in record.dependencies for record in of_type(records, kind))
+    assert len(of_type(records, ":Deployment")) == 2
+
+
+def test_the_migration_waits_for_the_database(recorded_stacks: dict[str, Program]):
+    program = recorded_stacks["local"]
+    server = program.of_kind("StatefulSet")[0]
+    assert server.urn in program.of_kind("Job")[0].dependencies
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_resource_names_its_provider(stack: str, recorded_stacks: dict[str, Program]):
+    """A default provider deploys to whatever cluster the machine has selected."""
+    for record in recorded_stacks[stack].records:
+        if record.custom and not record.type.startswith("pulumi:providers:"):
+            assert record.provider, record.urn
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_context_is_named_and_the_provider_is_never_replaced(stack: str, recorded_stacks: dict[str, Program]):
+    provider = of_type(recorded_stacks[stack].records, "pulumi:providers:kubernetes")[0]
+    context = stack_settings(stack)["cluster"]["context"]
+    assert provider.inputs["context"] == provider.inputs["clusterIdentifier"] == context
+    assert provider.inputs["enableServerSideApply"] == "true"
+
+
+@pytest.mark.parametrize(("stack", "protected"), [("local", False), ("dev", False), ("prod", True)])
+def test_one_setting_protects_what_holds_data(stack: str, protected: bool, recorded_stacks: dict[str, Program]):
+    assert recorded_stacks[stack].of_kind("Namespace")[0].protect is protected
+
+
+def test_a_local_stack_brings_its_database_and_the_others_do_not(recorded_stacks: dict[str, Program]):
+    assert [stack for stack in STACKS if recorded_stacks[stack].of_kind("StatefulSet")] == ["local"]
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_nothing_is_unknown_before_a_deploy(stack: str, recorded_stacks: dict[str, Program]):
+    """What is unknown cannot be reviewed; the generated password is a secret and stays one."""
+    for record in recorded_stacks[stack].records:
+        assert unknown_paths(dict(record.inputs)) == [], record.urn
+
+
+# knobs
+
+
+def differences(before: dict[str, Any], after: dict[str, Any]) -> set[tuple[str, str]]:
+    """Kind and logical name of every resource that differs between two sets of settings."""
+    old, new = ({record.urn: record for record in stack_records(each)} for each in (before, after))
+    return {(urn.rpartition(":")[0].rpartition(":")[0].rpartition(":")[2], urn.rpartition("::")[2])
+            for urn in set(old) | set(new) if old.get(urn) != new.get(urn)}
+
+
+SERVICE = ("Deployment", "service-deployment")
+KNOBS: list[tuple[str, Any, set[tuple[str, str]]]] = [
+    ("service.image", f"registry.example.com/orders@{DIGEST}", {
+        SERVICE, ("FastApiService", "service"), ("Job", "migration-job"), ("MigrationJob", "migration"),
+    }),
+    ("service.env", {"LOG_LEVEL": "debug"}, {SERVICE, ("ConfigMap", "service-config")}),
+    ("service.autoscaling.max_replicas", 20, {("HorizontalPodAutoscaler", "service-autoscaler")}),
+    ("service.resources", {"memory": "512Mi"}, {SERVICE}),
+    ("service.process.workers", 2, {SERVICE}),
+    ("service.request_timeout_seconds", 20, {SERVICE}),
+    ("edge.removal_lag_seconds", 30, {SERVICE}),
+    ("edge.networks", ["10.9.0.0/16"], {SERVICE, ("NetworkPolicy", "service-network")}),
+    ("database.secret.version", "2", {SERVICE}),
+    ("database.direct_secret.version", "2", set()),
+    ("database.network", "10.21.0.0/28", {
+        ("NetworkPolicy", "service-network"), ("NetworkPolicy", "migration-network"),
+    }),
+    ("migrations.deadline_seconds", 600, {("Job", "migration-job")}),
+    ("deletion_protection", False, {("Namespace", "namespace-namespace")}),
+    ("workers", {"emails": {"command": ["w"]}}, {
+        ("BackgroundWorker", "worker-emails"), ("ConfigMap", "worker-emails-config"),
+        ("Deployment", "worker-emails-deployment"), ("NetworkPolicy", "worker-emails-network"),
+        ("PodDisruptionBudget", "worker-emails-disruption"), ("ServiceAccount", "worker-emails-identity"),
+    }),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "expected"), KNOBS, ids=[knob[0] for knob in KNOBS])
+def test_one_setting_changes_only_what_it_is_about(path: str, value: Any, expected: set[tuple[str, str]]):
+    settings = stack_settings("prod")
+    assert differences(settings, changed(settings, path, value)) == expected

@@ -1,0 +1,98 @@
+"""Label selectors, as the cluster reads them.
+
+Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors
+"""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastapi_platform_policy.program import Program
+from fastapi_platform_policy.record import Marker, Record, Value
+from fastapi_platform_policy.selection import picks
+
+PODS: dict[str, Value] = {"app": "shop", "tier": "api"}
+labels = st.dictionaries(st.sampled_from("abc"), st.sampled_from("xy"), max_size=3)
+
+
+def expression(key: str, operator: str, *values: str) -> dict[str, Value]:
+    return {"matchExpressions": [{"key": key, "operator": operator, **({"values": list(values)} if values else {})}]}
+
+
+@pytest.mark.parametrize(
+    ("selector", "picked"),
+    [
+        ({}, True),
+        ({"app": "shop"}, True),
+        ({"app": "shop", "tier": "web"}, False),
+        ({"matchLabels": {"app": "shop"}}, True),
+        ({"matchLabels": {}}, True),
+        (expression("app", "In", "shop", "cart"), True),
+        (expression("app", "NotIn", "shop"), False),
+        (expression("zone", "NotIn", "a"), True),
+        (expression("tier", "Exists"), True),
+        (expression("zone", "Exists"), False),
+        (expression("zone", "DoesNotExist"), True),
+        ({"matchLabels": {"app": "shop"}} | expression("tier", "NotIn", "api"), False),
+        (Marker.ABSENT, False),
+        (Marker.UNKNOWN, None),
+        ({"app": Marker.UNKNOWN}, None),
+        ({"app": Marker.UNKNOWN, "tier": "web"}, False),
+    ],
+)
+def test_a_selector_picks_what_kubernetes_would(selector: Value, picked: bool | None):
+    assert picks(selector, PODS) is picked
+
+
+@pytest.mark.parametrize(
+    ("pod_labels", "picked"), [(Marker.UNKNOWN, None), ({"app": Marker.UNKNOWN}, None), ({}, False)]
+)
+def test_labels_that_are_not_known_decide_nothing(pod_labels: Value, picked: bool | None):
+    assert picks({"app": "shop"}, pod_labels) is picked
+
+
+@given(labels, labels)
+def test_equality_is_containment(selector: dict[str, str], pod_labels: dict[str, str]):
+    assert picks(selector, pod_labels) is (selector.items() <= pod_labels.items())
+    assert picks({"matchLabels": selector}, pod_labels) is (selector.items() <= pod_labels.items())
+
+
+def record(kind: str, name: str, **inputs: Any) -> Record:
+    metadata = {"name": name, "namespace": inputs.pop("namespace", "shop")}
+    group = {"Service": "core/v1", "Deployment": "apps/v1"}[kind]
+    return Record(urn=f"{kind}/{metadata['namespace']}/{name}", type=f"kubernetes:{group}:{kind}", name=name,
+                  inputs={"metadata": metadata, **inputs})
+
+
+def deployment(name: str, pod_labels: dict[str, str], **more: Any) -> Record:
+    template = {"metadata": {"labels": pod_labels}}
+    return record("Deployment", name, spec={"selector": {"matchLabels": pod_labels}, "template": template}, **more)
+
+
+def service(selector: dict[str, str], **more: Any) -> Record:
+    return record("Service", "shop", spec={"selector": selector}, **more)
+
+
+@given(st.lists(labels, max_size=6), labels)
+def test_the_index_finds_what_looking_at_every_workload_finds(
+    all_labels: list[dict[str, str]], chosen: dict[str, str]
+):
+    """The index makes a thousand services take ten times as long as a hundred; it must not lose one on the way."""
+    workloads = [deployment(f"d{position}", pod_labels) for position, pod_labels in enumerate(all_labels)]
+    selections = Program([service(chosen), *workloads]).selections
+    found = next(selection for selection in selections if selection.role == "Service")
+    expected = [f"d{position}" for position, pod_labels in enumerate(all_labels) if picks(chosen, pod_labels)]
+    assert sorted(workload.name for workload in found.workloads) == expected
+
+
+def test_a_selector_reaches_only_its_own_namespace():
+    near, far = deployment("near", {"a": "b"}), deployment("far", {"a": "b"}, namespace="elsewhere")
+    selections = Program([service({"a": "b"}), near, far]).selections
+    assert [workload.name for workload in selections[0].workloads] == ["near"]
+
+
+def test_a_service_without_a_selector_selects_nothing():
+    """Such a Service points to endpoints that somebody writes by hand."""
+    assert Program([record("Service", "external", spec={"type": "ExternalName"})]).selections == ()

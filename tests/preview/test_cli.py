@@ -1,0 +1,168 @@
+"""The command as a user meets it: what it prints, where, and with which exit code."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fastapi_platform_preview.cli import main
+from tests.conftest import ROOT, stack_settings
+
+FOREIGN = Path(__file__).parent / "foreign"
+FIXTURES = str(FOREIGN / "fixtures.yaml")
+COMMAND = ["preview", "--cwd", str(ROOT)]
+
+
+@pytest.fixture
+def project_copy(tmp_path: Path) -> Path:
+    """A copy of the project's program and settings, to make mistakes in."""
+    for name in ("Pulumi.yaml", "Pulumi.local.yaml", "Pulumi.dev.yaml", "Pulumi.prod.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "infra", tmp_path / "infra")
+    (tmp_path / "uv.lock").touch()
+    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
+    return tmp_path
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A project without a provider, whose program a test writes; quick to record."""
+    (tmp_path / "Pulumi.yaml").write_text("name: shop\nruntime: python\n")
+    for stack in ("bad", "good"):
+        (tmp_path / f"Pulumi.{stack}.yaml").write_text("config: {}\n")
+    return tmp_path
+
+
+def test_all_stacks_are_shown_and_clean(capfd: pytest.CaptureFixture[str], tmp_path: Path):
+    """The first thing anybody runs: three stacks, no violation, manifests in deploy order."""
+    assert main([*COMMAND, "--out", str(tmp_path / "out")]) == 0
+    text, complaints = capfd.readouterr()
+    assert complaints == ""
+    headers = re.findall(r"^fastapi-platform / (\w+)$", text, re.MULTILINE)
+    assert headers == ["dev", "local", "prod"]
+    for title in ("Components", "Deploy order", "Drain budget", "Who selects which pods", "Outputs"):
+        assert len(re.findall(rf"^{title}", text, re.MULTILINE)) == 3
+    assert text.count("0 violated  0 cannot-know-yet") == 3
+    assert text.count("must succeed before Deployment orders") == 3
+    assert not re.search(r"[ \t]$", text, re.MULTILINE), "a line ends in blanks"
+    assert "\x1b" not in text, "colour in a pipe"
+    assert (tmp_path / "out" / "local" / "001-namespace-orders.yaml").is_file()
+
+
+def test_a_foreign_program_is_shown_as_it_is_and_judged(capfd: pytest.CaptureFixture[str]):
+    """Raw resources, no component of ours: the rules must see them all the same."""
+    assert main(["preview", "test", "--cwd", str(FOREIGN), "--fixtures", FIXTURES, "--format", "json"]) == 1
+    text, complaints = capfd.readouterr()
+    stack = json.loads(text)["stacks"][0]
+    assert complaints == "this is the program speaking\n"
+    assert [resource["type"] for resource in stack["resources"]] == [
+        "kubernetes:apps/v1:Deployment", "kubernetes:core/v1:Secret", "kubernetes:core/v1:Service",
+    ]  # fmt: skip
+    assert stack["outputs"] == {"here": "foreign", "id": "[unknown]", "token": "[secret]", "vpc": "net-1"}
+    assert stack["messages"] == [{"severity": "info", "text": "features: on"}]
+    violated = {each["rule"] for each in stack["findings"] if each["verdict"] == "violated"}
+    assert {"images-by-digest", "pods-restricted", "resources-sized"} <= violated
+
+
+def test_a_question_to_a_cloud_without_an_answer_ends_the_run(small: Path, capfd: pytest.CaptureFixture[str]):
+    (small / "__main__.py").write_text("import pulumi\npulumi.StackReference('acme/network/production')\n")
+    assert main(["preview", "good", "--cwd", str(small)]) == 2
+    complaint = capfd.readouterr().err.splitlines()[-1]
+    assert complaint.startswith("  pulumi:pulumi:StackReference: got a question to a cloud (arguments: id)")
+
+
+MISTAKES: dict[str, Any] = {
+    "service": {
+        "image": "orders:latest", "prot": 1, "port": 8000, "metrics_port": 8000,
+        "autoscaling": {"min_replicas": 5, "max_replicas": 3},
+        "resources": {"memory": "256Mi", "memory_limit": "1Mi"},
+        "probes": {"readiness_path": "/healthz/live"},
+        "request_timeout_seconds": 700, "tmp_size": ["x"], "env": {"STRIPE_TOKEN": "hunter2"},
+    },
+    "name": "n" * 80,
+}  # fmt: skip
+EXPECTED = (
+    "name: got nnn", "service.prot: got an unknown key", "service.tmp_size: got ['x'], want text",
+    "service.autoscaling.max_replicas: got 3", "service.resources.memory_limit: got 1Mi",
+    "service.probes.readiness_path: got /healthz/live", "service.image: got orders:latest",
+    "service.port: got 8000, want another port", "service.request_timeout_seconds: got 700 seconds",
+    "service.env: got STRIPE_TOKEN in clear",
+)  # fmt: skip
+
+
+def test_every_mistake_of_a_stack_file_is_one_line_and_there_is_no_traceback(
+    project_copy: Path, capfd: pytest.CaptureFixture[str]
+):
+    """Whoever made ten mistakes mends ten mistakes and runs it once more, not ten times."""
+    settings = stack_settings("prod") | MISTAKES
+    config = {f"fastapi-platform:{key}": value for key, value in settings.items()}
+    (project_copy / "Pulumi.prod.yaml").write_text(json.dumps({"config": config}))
+    assert main(["preview", "prod", "--cwd", str(project_copy)]) == 2
+    text, complaints = capfd.readouterr()
+    assert text == ""
+    assert "Traceback" not in complaints
+    assert "hunter2" not in complaints
+    heading, *lines = [line.strip() for line in complaints.splitlines()]
+    assert heading == "error: stack prod"
+    for expected in EXPECTED:
+        assert len([line for line in lines if line.startswith(expected)]) == 1, (expected, lines)
+    assert len(lines) == len(EXPECTED), "one line a mistake"
+
+
+@pytest.mark.parametrize(
+    ("stack_file", "complaint"),
+    [
+        ("config: [\n", "Pulumi.prod.yaml: got "),
+        ("config: {fastapi-platform:name: {secure: v1:a}}\n", "fastapi-platform:name: got an encrypted value"),
+        ("config: {fastapi-platform:name: orders}\n", "Pulumi.prod.yaml.cluster: got nothing"),
+        (None, "stack prod: got no file Pulumi.prod.yaml, want one of dev, local"),
+    ],
+)
+def test_a_stack_file_that_cannot_be_read_is_refused_before_anything_runs(
+    project_copy: Path, capfd: pytest.CaptureFixture[str], stack_file: str | None, complaint: str
+):
+    file = project_copy / "Pulumi.prod.yaml"
+    file.unlink() if stack_file is None else file.write_text(stack_file)
+    assert main(["preview", "prod", "--cwd", str(project_copy)]) == 2
+    text, complaints = capfd.readouterr()
+    assert text == ""
+    assert complaint in complaints
+    assert "Traceback" not in complaints
+
+
+CRASHES = "import pulumi\nif pulumi.get_stack() == 'bad':\n    raise ValueError('no such thing')\n"
+
+
+def test_a_program_that_crashes_is_named_with_its_line_and_hides_no_other_stack(
+    small: Path, capfd: pytest.CaptureFixture[str]
+):
+    (small / "__main__.py").write_text(CRASHES)
+    assert main(["preview", "--cwd", str(small)]) == 2
+    text, complaints = capfd.readouterr()
+    assert "shop / good" in text
+    assert complaints.startswith("error: stack bad\n")
+    assert "ValueError: no such thing (__main__.py, line 3)" in complaints
+    assert "Traceback" not in complaints
+
+
+def test_manifests_are_printed_as_one_stream_without_secrets(capfd: pytest.CaptureFixture[str]):
+    assert main(["render", "test", "--cwd", str(FOREIGN), "--fixtures", FIXTURES]) == 0
+    documents = list(yaml.safe_load_all(capfd.readouterr().out))
+    assert [each["kind"] for each in documents] == ["Deployment", "Secret", "Service"]
+    assert documents[1]["stringData"] == {"token": "[secret]"}
+
+
+@pytest.mark.parametrize("arguments", [["preview", "--colour"], ["paint"], ["render"], ["preview", "--format", "xml"]])
+def test_wrong_usage_is_answered_with_exit_code_2(arguments: list[str], capfd: pytest.CaptureFixture[str]):
+    assert main(arguments) == 2
+    assert "Error" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["preview", "--help"], ["render", "--help"], ["doctor", "--help"]])
+def test_help_says_what_a_command_is_for(arguments: list[str], capfd: pytest.CaptureFixture[str]):
+    assert main(arguments) == 0
+    assert "Usage: fastapi-platform" in capfd.readouterr().out
