@@ -1,0 +1,1 @@
+"""Orders: a small FastAPI service. Start at `app.main`."""

@@ -1,0 +1,124 @@
+"""Errors as clients see them.
+
+Owns the one shape of every error answer, `application/problem+json`, and what an unforeseen exception turns
+into. Deliberately repeats nothing of the input and shows nothing of the internals: the request id leads to
+the log line that has them. Source: https://www.rfc-editor.org/rfc/rfc9457
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.request_context import request_id
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+_logger = logging.getLogger(__name__)
+
+
+class Problem(BaseModel):
+    """Body of every error answer."""
+
+    # Without nested models: the schema is copied into the API description as it is.
+    model_config = ConfigDict(frozen=True, strict=True, use_attribute_docstrings=True)
+
+    type: str = "about:blank"
+    """Kind of problem; `about:blank` means that the status says it all."""
+    title: str
+    """The status in words."""
+    status: int
+    """HTTP status of the answer."""
+    detail: str | None = None
+    """What went wrong this time."""
+    request_id: str | None = None
+    """Id to quote when asking for help."""
+    errors: dict[str, list[str]] | None = None
+    """What is wrong with each part of the request, by its place: `body.quantity`, `query.limit`."""
+
+
+PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "Any error.",
+        "content": {PROBLEM_MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
+    }
+}
+"""For `responses=` of a router: the API description then states the real shape of errors."""
+
+
+class UnhandledErrors:
+    """Plain ASGI middleware that turns an exception nobody handled into a log line and a bare 500.
+
+    Starlette's own handler for this runs outside all middleware, where the request id is already gone.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap an ASGI application."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection.
+
+        Raises:
+            Exception: What the application raised after its answer had begun; the server then cuts the
+                connection, the only way left to tell the client.
+        """
+        answered = False
+
+        async def watch(message: Message) -> None:
+            nonlocal answered
+            answered = answered or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except Exception:
+            if scope["type"] != "http" or answered:
+                raise
+            _logger.exception("unhandled error")
+            await _response(HTTPStatus.INTERNAL_SERVER_ERROR)(scope, receive, send)
+
+
+def install(app: FastAPI) -> None:
+    """Give the errors that the framework knows our shape."""
+    app.exception_handler(HTTPException)(_http_error)
+    app.exception_handler(RequestValidationError)(_validation_error)
+
+
+async def _http_error(_request: Request, exc: HTTPException) -> JSONResponse:
+    return _response(exc.status_code, detail=exc.detail, headers=exc.headers)
+
+
+async def _validation_error(_request: Request, exc: RequestValidationError) -> JSONResponse:
+    errors: defaultdict[str, list[str]] = defaultdict(list)
+    for error in exc.errors():
+        errors[".".join(map(str, error["loc"]))].append(error["msg"])
+    return _response(HTTPStatus.UNPROCESSABLE_ENTITY, detail="The request is not valid.", errors=dict(errors))
+
+
+def _response(
+    status: int,
+    *,
+    detail: str | None = None,
+    errors: dict[str, list[str]] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    title = HTTPStatus(status).phrase
+    problem = Problem(
+        title=title,
+        status=status,
+        detail=None if detail == title else detail,
+        request_id=request_id.get(),
+        errors=errors,
+    )
+    return JSONResponse(
+        problem.model_dump(exclude_none=True), status, headers=headers, media_type=PROBLEM_MEDIA_TYPE
+    )

@@ -1,0 +1,1 @@
+"""The orders resource: endpoints call the service, the service the repository."""

@@ -1,0 +1,46 @@
+"""Bodies of requests and answers of the orders resource, version 1.
+
+Owns what clients may send and may rely on. Deliberately not the tables: those change with any migration, this
+only with a new version.
+"""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class OrderCreate(BaseModel):
+    """What a client sends to place an order."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    sku: Annotated[str, Field(pattern="^[A-Z0-9][A-Z0-9-]{0,63}$")]
+    """Stock-keeping unit: capitals, digits and hyphens, at most 64."""
+    quantity: Annotated[int, Field(ge=1, le=1000)]
+    """Pieces."""
+
+
+class OrderRead(BaseModel):
+    """An order as it is stored."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True, strict=True, use_attribute_docstrings=True)
+
+    id: UUID
+    sku: str
+    """Stock-keeping unit."""
+    quantity: int
+    """Pieces."""
+    created_at: datetime
+    """Time of creation, UTC."""
+
+
+class OrderPage(BaseModel):
+    """A page of orders, the newest first."""
+
+    model_config = ConfigDict(frozen=True, strict=True, use_attribute_docstrings=True)
+
+    items: list[OrderRead]
+    next_after: str | None
+    """`after` of the next page; null on the last."""

@@ -1,0 +1,1 @@
+"""Tests of the service, as its clients and its platform see it."""

@@ -1,0 +1,86 @@
+"""The process as the image starts it: its output, its end, its refusal to start."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support import ROOT, UNREACHABLE_DATABASE_URL
+
+VALID = {"DATABASE_URL": UNREACHABLE_DATABASE_URL, "ENVIRONMENT": "production"}
+
+
+@pytest.fixture
+def port() -> int:
+    """Give a loopback port that was free a moment ago."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def test_every_line_from_start_to_end_is_json(port: int) -> None:
+    with _server(VALID, port) as process:
+        _wait_until_live(port)
+        assert httpx.get(f"http://127.0.0.1:{port}/v1/orders?token=hunter2").status_code == 500
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=10)
+    lines: list[dict[str, Any]] = [json.loads(line) for line in out.splitlines()]
+    assert all({"timestamp", "severity", "service", "logger", "message"} <= set(line) for line in lines)
+    messages = {line["message"] for line in lines}
+    assert {"request", "unhandled error", "Application shutdown complete."} <= messages
+    assert "hunter2" not in out
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [*((name, None) for name in VALID), ("DATABASE_POOL_SIZE", "hunter2")]
+)
+def test_a_bad_variable_ends_the_start_with_one_line_that_names_it(
+    port: int, name: str, value: str | None
+) -> None:
+    environment = {key: text for key, text in {**VALID, name: value}.items() if text is not None}
+    with _server(environment, port) as process:
+        out, err = process.communicate(timeout=10)
+    assert process.returncode == 3
+    (line,) = out.splitlines()
+    assert json.loads(line)["message"].startswith(f"cannot start: {name}: ")
+    assert "hunter2" not in out
+    assert err == ""
+
+
+@contextmanager
+def _server(environment: dict[str, str], port: int) -> Generator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "uvicorn", "--factory", "app.main:create_app", "--port", str(port)],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _wait_until_live(port: int) -> None:
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            assert httpx.get(f"http://127.0.0.1:{port}/healthz/live").status_code == 200
+        except httpx.TransportError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        else:
+            return
