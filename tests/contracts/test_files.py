@@ -1,0 +1,77 @@
+"""Files that must agree with the code: schema, stack files, reference pages, checks of the build."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from typing import Any
+
+import jsonschema
+import pytest
+from document import StackFile
+
+from fastapi_platform_preview import yaml_document
+from tests.conftest import ROOT, STACKS
+
+SCHEMA = json.loads((ROOT / "docs" / "reference" / "stack.schema.json").read_text())
+
+
+def stack_file(stack: str) -> dict[str, Any]:
+    return yaml_document.read(ROOT / f"Pulumi.{stack}.yaml")
+
+
+def test_the_generated_pages_are_current():
+    command = [sys.executable, "docs/generate.py", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_an_editor_finds_the_schema_and_accepts_the_stack_file(stack: str):
+    first = (ROOT / f"Pulumi.{stack}.yaml").read_text().splitlines()[0]
+    reference = re.fullmatch(r"# yaml-language-server: \$schema=(.+)", first)
+    assert reference is not None
+    assert (ROOT / reference[1]).is_file()
+    jsonschema.validate(stack_file(stack), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("servise", {}), ("fastapi-platform:servise", {}), ("fastapi-platform:environment", "prod"),
+     ("fastapi-platform:service", {"image": "x", "prot": 1}), ("fastapi-platform:edge", {"kind": "gateway"})],
+)
+def test_an_editor_marks_a_mistake(key: str, value: Any):
+    document = stack_file("prod")
+    document["config"][key] = value
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document, SCHEMA)
+
+
+@pytest.mark.parametrize("flag", [True, False, "true", "false"])
+def test_an_editor_accepts_a_boolean_as_pulumi_writes_it(flag: object):
+    document = stack_file("prod")
+    document["config"]["fastapi-platform:deletion_protection"] = flag
+    jsonschema.validate(document, SCHEMA)
+
+
+def test_every_setting_is_declared_to_the_engine_and_described():
+    declared = yaml_document.read(ROOT / "Pulumi.yaml")["config"]
+    settings = {name for name in StackFile.model_fields if name != "namespace"}
+    assert set(declared) == settings
+    for name, declaration in declared.items():
+        required = StackFile.model_fields[name].is_required()
+        assert declaration["description"], name
+        assert ("default" in declaration) is not required, name
+
+
+def test_no_function_or_file_outgrows_its_limit():
+    """40 lines a function, 300 a file: what is longer is read by nobody at 3 a.m."""
+    for room in ("infra", "components", "policy", "preview", "docs", "benchmarks"):
+        for file in (ROOT / room).rglob("*.py"):
+            source = file.read_text()
+            assert len(source.splitlines()) <= 300, file
+            for node in ast.walk(ast.parse(source)):
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                    length = (node.end_lineno or 0) - node.lineno + 1
+                    assert length <= (80 if node.name == "__init__" else 40), f"{file}: {node.name} has {length} lines"
