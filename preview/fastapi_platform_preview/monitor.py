@@ -158,6 +158,7 @@ class RecordingEngine(mocks.MockEngine):
         self._recording = recording
 
     def Log(self, request: Any) -> None:
+        """Keep what the program says, but not what it says for debugging."""
         severity = engine_pb2.LogSeverity.Name(request.severity).lower()
         if severity != "debug":
             self._recording.messages.append(Message(severity, request.message))
