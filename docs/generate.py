@@ -123,6 +123,7 @@ def _classes() -> dict[str, type]:
         "ExternalEdge": fastapi_platform.LoadBalancer,
         "InClusterDatabase": fastapi_platform.LocalPostgresArgs,
         "Migrations": fastapi_platform.MigrationJobArgs,
+        "Namespace": fastapi_platform.RestrictedNamespaceArgs,
         "Schedule": fastapi_platform.ScheduledJobArgs,
         "Service": fastapi_platform.FastApiServiceArgs,
         "StackFile": document.Document,

@@ -20,6 +20,7 @@ from fastapi_platform import (
     LoadBalancer,
     LocalPostgresArgs,
     MigrationJobArgs,
+    RestrictedNamespaceArgs,
     ScheduledJobArgs,
     SecretKey,
 )
@@ -37,6 +38,7 @@ WIRED: dict[type[Any], frozenset[str]] = {
     BackgroundWorkerArgs: RELEASE | {"worker"},
     ScheduledJobArgs: RELEASE | {"job"},
     LocalPostgresArgs: SHARED,
+    RestrictedNamespaceArgs: SHARED | {"deletion_protection"},
 }
 """Arguments of each component that its own section cannot state."""
 
@@ -110,8 +112,8 @@ class Document(Section):
     """The service itself."""
     migrations: Section
     """The migration gate."""
-    namespace: str | None = None
-    """Namespace of everything; none means the service's name."""
+    namespace: Section
+    """Namespace of everything, by default named after the service."""
     schedules: Mapping[str, Section]
     """Scheduled jobs, by name."""
     workers: Mapping[str, Section]
@@ -152,10 +154,12 @@ ExternalEdge = _section("ExternalEdge", LoadBalancer, kind=(Literal["external"],
 InClusterDatabase = _section("InClusterDatabase", LocalPostgresArgs, kind=(Literal["in_cluster"], ...))
 
 _NOTHING = Field(default_factory=dict[str, Any], validate_default=True)
+_NAMESPACE_NAME = Field(default=None, description="A DNS label; none means the service's name.")
 _NARROWED: dict[str, Any] = {
     "database": (Annotated[InClusterDatabase | ExternalDatabase, Field(discriminator="kind")], ...),
     "edge": (Annotated[NoEdge | ExternalEdge, Field(discriminator="kind")], ...),
     "migrations": (_section("Migrations", MigrationJobArgs), _NOTHING),
+    "namespace": (_section("Namespace", RestrictedNamespaceArgs, name=(str | None, _NAMESPACE_NAME)), _NOTHING),
     "schedules": (dict[str, _section("Schedule", ScheduledJobArgs)], _NOTHING),
     "service": (_section("Service", FastApiServiceArgs), ...),
     "workers": (dict[str, _section("Worker", BackgroundWorkerArgs)], _NOTHING),

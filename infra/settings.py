@@ -34,7 +34,7 @@ from fastapi_platform.kubernetes.migration import DATABASE_VARIABLE
 from fastapi_platform.planning import drain
 from fastapi_platform.planning.errors import Problem
 
-HOMES = {"environment": "environment", "image": "service.image", "namespace": "namespace", "service": "name"}
+HOMES = {"environment": "environment", "image": "service.image", "namespace": "namespace.name", "service": "name"}
 """Where a wired argument stands in the stack file, whichever component refuses it."""
 
 T = TypeVar("T")
@@ -109,7 +109,7 @@ class _Findings:
     def _said(self, problem: Problem) -> bool:
         """Whether it is noted, or comes from a setting of the service, or from the name, that is refused already."""
         of_service = replace(problem, owner="service")
-        from_name = problem.field == "namespace" and any(said.field == "name" for said in self.problems)
+        from_name = problem.field == "namespace.name" and any(said.field == "name" for said in self.problems)
         return from_name or problem in self.problems or of_service in self.problems
 
 
@@ -129,7 +129,7 @@ def _document(raw: Mapping[str, Any]) -> tuple[Document, list[Problem]]:
 def _settings(document: Document, found: _Findings) -> Settings | None:
     service = found.attempt("service", lambda: _service(document))
     gate = found.attempt("migrations", lambda: _migration(document))
-    namespace = found.attempt("", lambda: _namespace(document))
+    namespace = found.attempt("namespace", lambda: _namespace(document))
     database = found.attempt("database", lambda: _database(document))
     workers = found.attempt_each("workers", document.workers, partial(_worker, document))
     schedules = found.attempt_each("schedules", document.schedules, partial(_schedule, document))
@@ -177,7 +177,10 @@ def _database(document: Document) -> LocalPostgresArgs | None:
 
 
 def _namespace(document: Document) -> RestrictedNamespaceArgs:
+    given = document.namespace.given()
+    given.pop("name", None)
     return RestrictedNamespaceArgs(
+        **given,
         deletion_protection=document.deletion_protection,
         environment=document.environment,
         namespace=_namespace_name(document),
@@ -222,7 +225,8 @@ def _image(document: Document) -> str:
 
 
 def _namespace_name(document: Document) -> str:
-    return document.name if document.namespace is None else document.namespace
+    name: str | None = document.namespace.given().get("name")
+    return document.name if name is None else name
 
 
 def _at_home(problem: Problem, section: str) -> Problem:

@@ -102,8 +102,10 @@ def of_record(record: Record) -> Workload | None:
 
 
 def kubernetes_kind(record: Record) -> str:
-    """Kind of a Kubernetes object; empty for anything else."""
-    return record.type.rpartition(":")[2] if record.custom and record.type.startswith(_PREFIX) else ""
+    """Kind of a Kubernetes object, a patch of one included; empty for anything else."""
+    if not (record.custom and record.type.startswith(_PREFIX)):
+        return ""
+    return record.type.rpartition(":")[2].removesuffix("Patch")
 
 
 def same_namespace(one: Value, other: Value) -> bool:

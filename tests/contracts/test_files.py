@@ -57,8 +57,7 @@ def test_an_editor_accepts_a_boolean_as_pulumi_writes_it(flag: object):
 
 def test_every_setting_is_declared_to_the_engine_and_described():
     declared = yaml_document.read(ROOT / "Pulumi.yaml")["config"]
-    settings = {name for name in StackFile.model_fields if name != "namespace"}
-    assert set(declared) == settings
+    assert set(declared) == set(StackFile.model_fields)
     for name, declaration in declared.items():
         required = StackFile.model_fields[name].is_required()
         assert declaration["description"], name

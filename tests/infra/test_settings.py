@@ -59,6 +59,8 @@ BAD: list[tuple[str, Any, str]] = [
     ("service.metrics_port", 8000, "service.port: got 8000, want another port than metrics_port"),
     ("service.egress", [{"peer": {"cidr": "10.0.0.0/8"}, "ports": [443, 443]}], "service.egress[0].ports: got "),
     ("name", "o" * 80, "name: got " + "o" * 80),
+    ("namespace", {"name": "Orders"}, "namespace.name: got Orders, want a DNS label"),
+    ("namespace", "orders", "namespace: got orders, want a mapping"),
     ("service.env", {"STRIPE_TOKEN": "x"}, "service.env: got STRIPE_TOKEN in clear"),
     ("service.env", {"GREETING": "redis://:x@y"}, "service.env: got GREETING in clear"),
     ("service.secrets", {"KEY": {"name": "keys", "key": ""}}, "service.secrets.KEY.key: got nothing"),

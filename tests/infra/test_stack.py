@@ -76,9 +76,18 @@ def test_the_context_is_named_and_the_provider_is_never_replaced(stack: str, rec
     assert provider.inputs["enableServerSideApply"] == "true"
 
 
-@pytest.mark.parametrize(("stack", "protected"), [("local", False), ("dev", False), ("prod", True)])
-def test_one_setting_protects_what_holds_data(stack: str, protected: bool, recorded_stacks: dict[str, Program]):
-    assert recorded_stacks[stack].of_kind("Namespace")[0].protect is protected
+@pytest.mark.parametrize("protected", [True, False])
+def test_one_setting_protects_what_holds_data(protected: bool):
+    settings = changed(stack_settings("prod"), "namespace", {}) | {"deletion_protection": protected}
+    assert of_type(stack_records(settings), ":Namespace")[0].protect is protected
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_a_namespace_that_was_there_before_is_never_deleted(stack: str, recorded_stacks: dict[str, Program]):
+    """The Secret with the database's address is put there before the first deploy."""
+    assert [record.type for record in recorded_stacks[stack].of_kind("Namespace")] == [
+        "kubernetes:core/v1:NamespacePatch"
+    ]
 
 
 def test_a_local_stack_brings_its_database_and_the_others_do_not(recorded_stacks: dict[str, Program]):
@@ -120,7 +129,7 @@ KNOBS: list[tuple[str, Any, set[tuple[str, str]]]] = [
         ("NetworkPolicy", "service-network"), ("NetworkPolicy", "migration-network"),
     }),
     ("migrations.deadline_seconds", 600, {("Job", "migration-job")}),
-    ("deletion_protection", False, {("Namespace", "namespace-namespace")}),
+    ("namespace.pod_security_version", "v1.34", {("NamespacePatch", "namespace-labels")}),
     ("workers", {"emails": {"command": ["w"]}}, {
         ("BackgroundWorker", "worker-emails"), ("ConfigMap", "worker-emails-config"),
         ("Deployment", "worker-emails-deployment"), ("NetworkPolicy", "worker-emails-network"),

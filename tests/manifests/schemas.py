@@ -11,7 +11,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 Schema = dict[str, Any]
 DROPPED = ("description", "default")
@@ -23,9 +23,11 @@ QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 def strict(schema: Any) -> Any:
     """A part of the description as a closed schema."""
     if isinstance(schema, list):
-        return [strict(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
+        return [strict(each) for each in cast("list[Any]", schema)]
+    return _closed(cast("Schema", schema)) if isinstance(schema, dict) else schema
+
+
+def _closed(schema: Schema) -> Schema:
     if isinstance(schema.get("$ref"), str):
         return {"$ref": f"_definitions.json{schema['$ref']}"}
     if schema.get("format") == "int-or-string":

@@ -1,9 +1,9 @@
 """A namespace that refuses what a production pod must not do, and all traffic that nobody declared.
 
-Owns the namespace, its Pod Security level and its deny-everything network policy. Deliberately creates no quota: what
-a team may use is decided where the cluster is.
+Owns the namespace, or only the labels of one that somebody else made, and its deny-everything network policy.
+Deliberately creates no quota: what a team may use is decided where the cluster is.
 
-Resources: `v1` Namespace; `networking.k8s.io/v1` NetworkPolicy.
+Resources: `v1` Namespace or a patch of one; `networking.k8s.io/v1` NetworkPolicy.
 Source: https://kubernetes.io/docs/concepts/security/pod-security-admission/
 """
 
@@ -16,7 +16,7 @@ from pulumi_kubernetes import core, meta, networking
 from ..planning import labels, names
 from ..planning.environment import Environment
 from ..planning.errors import expect, verify
-from .foundation import PACKAGE, name_once
+from .foundation import PACKAGE
 
 _VERSION = re.compile(r"latest|v1\.[0-9]{1,3}")
 
@@ -32,6 +32,8 @@ class RestrictedNamespaceArgs:
     """Whether Pulumi refuses to delete it; deleting a namespace deletes every volume claim in it."""
     environment: Environment = Environment.PRODUCTION
     """What the stack promises."""
+    existing: bool = False
+    """Whether somebody else made it: then it gets the labels and the policy, and is never deleted."""
     pod_security_version: str = "v1.33"
     """Kubernetes minor whose *restricted* rules apply; pinned, so that a cluster upgrade refuses no running pod."""
 
@@ -55,11 +57,7 @@ class RestrictedNamespace(pulumi.ComponentResource):
         self, name: str, args: RestrictedNamespaceArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__(f"{PACKAGE}:index:RestrictedNamespace", name, {"namespace": args.namespace}, opts)
-        space = core.v1.Namespace(
-            f"{name}-namespace",
-            metadata=meta.v1.ObjectMetaArgs(name=args.namespace, labels=_labels(args)),
-            opts=pulumi.ResourceOptions(parent=self, protect=args.deletion_protection),
-        )
+        space = _namespace(name, args, self)
         policy = networking.v1.NetworkPolicy(
             f"{name}-deny",
             metadata=meta.v1.ObjectMetaArgs(
@@ -70,8 +68,24 @@ class RestrictedNamespace(pulumi.ComponentResource):
             ),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[space]),
         )
-        self.namespace = name_once(space.metadata, policy)
+        self.namespace = pulumi.Output.all(args.namespace, space.urn, policy.urn).apply(_name)
         self.register_outputs({"namespace": self.namespace})
+
+
+def _namespace(
+    name: str, args: RestrictedNamespaceArgs, parent: pulumi.Resource
+) -> core.v1.Namespace | core.v1.NamespacePatch:
+    if args.existing:
+        return core.v1.NamespacePatch(
+            f"{name}-labels",
+            metadata=meta.v1.ObjectMetaPatchArgs(name=args.namespace, labels=_labels(args)),
+            opts=pulumi.ResourceOptions(parent=parent),
+        )
+    return core.v1.Namespace(
+        f"{name}-namespace",
+        metadata=meta.v1.ObjectMetaArgs(name=args.namespace, labels=_labels(args)),
+        opts=pulumi.ResourceOptions(parent=parent, protect=args.deletion_protection),
+    )
 
 
 def _labels(args: RestrictedNamespaceArgs) -> dict[str, str]:
@@ -81,3 +95,7 @@ def _labels(args: RestrictedNamespaceArgs) -> dict[str, str]:
         for suffix, value in (("", "restricted"), ("-version", args.pod_security_version))
     }
     return {labels.MANAGED_BY: "pulumi", labels.ENVIRONMENT: args.environment.value, **levels}
+
+
+def _name(released: list[str]) -> str:
+    return released[0]

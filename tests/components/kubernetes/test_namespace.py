@@ -9,6 +9,7 @@ from fastapi_platform_policy.record import at
 from tests.conftest import Recorder
 
 SPACE = "kubernetes:core/v1:Namespace"
+PATCH = "kubernetes:core/v1:NamespacePatch"
 POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
 
 
@@ -23,6 +24,14 @@ def valid_args(**overrides: Any) -> RestrictedNamespaceArgs:
 def test_a_namespace_and_its_policy(record: Recorder):
     kinds = [each.type.rpartition(":")[2] for each in record.all(RestrictedNamespace, valid_args()) if each.custom]
     assert kinds == ["Namespace", "NetworkPolicy"]
+
+
+def test_a_namespace_of_somebody_else_is_labelled_and_never_deleted(record: Recorder):
+    """Deleting a patch takes the labels back; deleting a Namespace takes everything in it."""
+    found = record.all(RestrictedNamespace, valid_args(existing=True))
+    assert [each.type.rpartition(":")[2] for each in found if each.custom] == ["NamespacePatch", "NetworkPolicy"]
+    labels = record.one(PATCH, RestrictedNamespace, valid_args(existing=True)).at("metadata", "labels")
+    assert at(labels, "pod-security.kubernetes.io/enforce") == "restricted"
 
 
 # invariants
@@ -74,4 +83,5 @@ def test_what_cannot_work_is_refused_before_anything_exists(overrides: dict[str,
 def test_the_name_is_released_once_traffic_is_denied(record: Recorder):
     fact = record.outputs(RestrictedNamespace, valid_args())["namespace"]
     assert fact.value == "orders"
+    assert fact.known
     assert fact.depends_on(POLICY)

@@ -1,0 +1,72 @@
+# Every target calls one tool. `make` alone lists them.
+# Needs make and Python 3.11 or later; everything else comes from the package index into .tools/ and .venv/.
+
+STACK ?= local
+IMAGE ?= app-example:dev
+UV_VERSION := 0.13.9
+
+export UV_PYTHON_DOWNLOADS := never
+UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.tools/bin/uv)
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help preview test check validate engine benchmark doctor docs golden image up down clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+preview: $(READY) ## show all stacks: no cloud, no credentials, no Pulumi CLI
+	@$(BIN)/fastapi-platform preview
+
+test: $(READY) ## run the tests that need nothing but Python
+	cd app-example && $(UV) run --frozen --quiet pytest -q
+	$(BIN)/pytest -q --numprocesses auto --dist worksteal
+
+check: $(READY) ## lint, types, layers, generated pages, lock
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/python docs/generate.py --check
+	$(UV) lock --check --quiet
+	cd app-example && $(UV) lock --check --quiet && $(UV) run --frozen --quiet ruff check . && $(UV) run --frozen --quiet pyright
+
+validate: $(READY) ## judge the manifests with kubeconform, kubernetes-validate, trivy and checkov (installs them)
+	PATH="$$(UV=$(UV) .ci/tools):$$PATH" $(BIN)/pytest tests/manifests -q
+
+engine: $(READY) ## compare with the real engine (needs pulumi on PATH)
+	$(BIN)/pytest tests/engine -q -rs
+
+benchmark: $(READY) ## measure the preview, as ratios
+	$(BIN)/python benchmarks/preview_speed.py
+
+doctor: $(READY) ## what this machine has for each further step
+	@$(BIN)/fastapi-platform doctor
+
+docs: $(READY) ## write the generated pages
+	$(BIN)/python docs/generate.py
+
+golden: $(READY) ## write the lists of resources that the tests compare with
+	UPDATE_GOLDEN=1 $(BIN)/pytest tests/infra/test_stack.py -q -k listed
+
+image: ## build the image of the example app (IMAGE=app-example:dev)
+	$$(command -v docker || command -v podman || echo docker) build --tag $(IMAGE) app-example
+
+up: $(READY) ## deploy a stack (STACK=local)
+	pulumi stack select --create $(STACK)
+	pulumi up --stack $(STACK)
+
+down: $(READY) ## take a stack away again (STACK=local)
+	pulumi destroy --stack $(STACK)
+
+clean: ## remove the environments
+	rm -rf .venv .tools app-example/.venv
+
+$(READY): uv.lock pyproject.toml components/pyproject.toml policy/pyproject.toml preview/pyproject.toml | $(UV)
+	@$(UV) sync --frozen --quiet
+	@touch $@
+
+$(CURDIR)/.tools/bin/uv:
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "needs Python 3.11 or later as python3, found " + sys.version.split()[0])'
+	@python3 -m venv .tools
+	@.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
