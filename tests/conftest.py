@@ -41,6 +41,9 @@ class OutputFact:
         return type_token in self.resources
 
 
+_RECORDED: dict[str, tuple[Record, ...]] = {}
+
+
 class Recorder:
     """Builds one component in a program of its own and returns what it registered."""
 
@@ -52,7 +55,11 @@ class Recorder:
         return run(build_it, Deployment(**arguments | deployment))
 
     def all(self, component: type[pulumi.ComponentResource], args: object) -> tuple[Record, ...]:
-        return self.program(lambda: _made(component, args) and None)
+        """Records of one component; the same arguments are recorded once, because a recording has no other inputs."""
+        key = f"{component.__name__} {args!r}"
+        if key not in _RECORDED:
+            _RECORDED[key] = self.program(lambda: _made(component, args) and None)
+        return _RECORDED[key]
 
     def one(self, type_token: str, component: type[pulumi.ComponentResource], args: object) -> Record:
         found = [record for record in self.all(component, args) if record.type == type_token]
@@ -106,10 +113,13 @@ def changed(settings: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 
 
 def stack_records(settings: dict[str, Any], stack: str = "test") -> tuple[Record, ...]:
-    """Records of the whole program for some settings."""
-    built = parse(settings)
-    recording = run(lambda: build(built) and None, Deployment(project="fastapi-platform", stack=stack))
-    return from_states(recording.states)
+    """Records of the whole program for some settings; the same settings are recorded once."""
+    key = f"{stack} {settings!r}"
+    if key not in _RECORDED:
+        built = parse(settings)
+        recording = run(lambda: build(built) and None, Deployment(project="fastapi-platform", stack=stack))
+        _RECORDED[key] = from_states(recording.states)
+    return _RECORDED[key]
 
 
 @pytest.fixture(scope="session")

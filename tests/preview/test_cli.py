@@ -3,13 +3,18 @@
 import json
 import re
 import shutil
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from fastapi_platform_policy.program import Program
+from fastapi_platform_preview import project, recording
 from fastapi_platform_preview.cli import main
+from fastapi_platform_preview.launcher import RecordedStack
+from fastapi_platform_preview.recording import Started
 from tests.conftest import ROOT, stack_settings
 
 FOREIGN = Path(__file__).parent / "foreign"
@@ -37,17 +42,17 @@ def small(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_all_stacks_are_shown_and_clean(capfd: pytest.CaptureFixture[str], tmp_path: Path):
-    """The first thing anybody runs: three stacks, no violation, manifests in deploy order."""
-    assert main([*COMMAND, "--out", str(tmp_path / "out")]) == 0
+def test_stacks_are_shown_and_clean(capfd: pytest.CaptureFixture[str], tmp_path: Path):
+    """The first thing anybody runs: no violation, manifests in deploy order."""
+    assert main([*COMMAND, "local", "prod", "--out", str(tmp_path / "out")]) == 0
     text, complaints = capfd.readouterr()
     assert complaints == ""
     headers = re.findall(r"^fastapi-platform / (\w+)$", text, re.MULTILINE)
-    assert headers == ["dev", "local", "prod"]
+    assert headers == ["local", "prod"]
     for title in ("Components", "Deploy order", "Drain budget", "Who selects which pods", "Outputs"):
-        assert len(re.findall(rf"^{title}", text, re.MULTILINE)) == 3
-    assert text.count("0 violated  0 cannot-know-yet") == 3
-    assert text.count("must succeed before Deployment orders") == 3
+        assert len(re.findall(rf"^{title}", text, re.MULTILINE)) == 2
+    assert text.count("0 violated  0 cannot-know-yet") == 2
+    assert text.count("must succeed before Deployment orders") == 2
     assert not re.search(r"[ \t]$", text, re.MULTILINE), "a line ends in blanks"
     assert "\x1b" not in text, "colour in a pipe"
     assert (tmp_path / "out" / "local" / "001-namespace-orders.yaml").is_file()
@@ -149,11 +154,23 @@ def test_a_program_that_crashes_is_named_with_its_line_and_hides_no_other_stack(
     assert "Traceback" not in complaints
 
 
-def test_manifests_are_printed_as_one_stream_without_secrets(capfd: pytest.CaptureFixture[str]):
-    assert main(["render", "test", "--cwd", str(FOREIGN), "--fixtures", FIXTURES]) == 0
+def test_manifests_are_printed_as_one_stream_without_secrets(
+    recorded_stacks: dict[str, Program], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    recorded: Future[RecordedStack] = Future()
+    recorded.set_result(RecordedStack("fastapi-platform", "local", recorded_stacks["local"].records, {}, (), 1.0))
+    started = Started(project.find(ROOT), ("local",), (recorded,))
+
+    def start(*_: object) -> Started:
+        return started
+
+    monkeypatch.setattr(recording, "start", start)
+    assert main(["render", "local", "--cwd", str(ROOT)]) == 0
     documents = list(yaml.safe_load_all(capfd.readouterr().out))
-    assert [each["kind"] for each in documents] == ["Deployment", "Secret", "Service"]
-    assert documents[1]["stringData"] == {"token": "[secret]"}
+    kinds = [each["kind"] for each in documents]
+    assert len(kinds) == 19
+    assert kinds.index("Namespace") < kinds.index("StatefulSet") < kinds.index("Job") < kinds.index("Deployment")
+    assert documents[kinds.index("Secret")]["stringData"] == {"redacted": "[secret]"}
 
 
 @pytest.mark.parametrize("arguments", [["preview", "--colour"], ["paint"], ["render"], ["preview", "--format", "xml"]])
