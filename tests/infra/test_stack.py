@@ -1,6 +1,7 @@
 """The composition: what each stack consists of, what waits for what, and what one setting changes."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -105,9 +106,10 @@ def test_nothing_is_unknown_before_a_deploy(stack: str, recorded_stacks: dict[st
 
 
 def differences(before: dict[str, Any], after: dict[str, Any]) -> set[tuple[str, str]]:
-    """Kind and logical name of every resource that differs between two sets of settings."""
+    """Kind and logical name, without a hash of the content, of what differs between two sets of settings."""
     old, new = ({record.urn: record for record in stack_records(each)} for each in (before, after))
-    return {(urn.rpartition(":")[0].rpartition(":")[0].rpartition(":")[2], urn.rpartition("::")[2])
+    return {(urn.rpartition(":")[0].rpartition(":")[0].rpartition(":")[2],
+             re.sub(r"-config-[0-9a-f]{10}$", "-config", urn.rpartition("::")[2]))
             for urn in set(old) | set(new) if old.get(urn) != new.get(urn)}
 
 

@@ -5,7 +5,9 @@ settings or secrets replace its pods. Deliberately is no component of its own: t
 appear under it.
 
 The ConfigMap is immutable and its name ends with the hash of its content. A deploy that fails must leave the old
-version serving, and an old pod that restarts meanwhile must find the settings it was made with.
+version serving, and an old pod that restarts meanwhile must find the settings it was made with. The logical name ends
+with the same hash: going back after a failed deploy then finds the old ConfigMap in the state. One logical name would
+make it a replacement, whose old half waits for its deletion and is in the way of its own return.
 Source: https://kubernetes.io/docs/concepts/configuration/configmap/#configmap-immutable
 """
 
@@ -74,10 +76,14 @@ class Workload:
         return names.digest(json.dumps([self.variables, versions], sort_keys=True), length=16)
 
     @property
+    def config_digest(self) -> str:
+        """Changes with any setting in clear."""
+        return names.digest(json.dumps(self.variables, sort_keys=True), length=10)
+
+    @property
     def config_name(self) -> str:
         """Name of the ConfigMap: another content, another name."""
-        content = json.dumps(self.variables, sort_keys=True)
-        return names.fit(f"{self.name}-config", suffix=names.digest(content, length=10), limit=names.OBJECT_LIMIT)
+        return names.fit(f"{self.name}-config", suffix=self.config_digest, limit=names.OBJECT_LIMIT)
 
     def metadata(self, name: str) -> meta.v1.ObjectMetaArgs:
         """Metadata of an object that outlives a release."""
@@ -118,7 +124,7 @@ def build(name: str, workload: Workload, parent: pulumi.Resource) -> Foundation:
         opts=child,
     )
     config = core.v1.ConfigMap(
-        f"{name}-config",
+        f"{name}-config-{workload.config_digest}",
         metadata=workload.metadata(workload.config_name),
         data=workload.variables,
         immutable=True,
