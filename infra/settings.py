@@ -12,7 +12,15 @@ from typing import Any, TypeVar
 
 import pulumi
 import repair
-from document import Document, ExistingCluster, ExternalDatabase, NoEdge, Section, StackFile
+from document import (
+    Document,
+    ExistingCluster,
+    ExternalDatabase,
+    ExternalEdge,
+    InClusterDatabase,
+    Section,
+    StackFile,
+)
 from problems import paths, translate
 from pydantic import ValidationError
 
@@ -48,7 +56,8 @@ class Settings:
     """Where the platform runs."""
     database: LocalPostgresArgs | None
     """The throwaway database; none when somebody else runs one."""
-    migration: MigrationJobArgs
+    migration: MigrationJobArgs | None
+    """The gate of the release; none when the stack says to go without."""
     namespace: RestrictedNamespaceArgs
     schedules: Mapping[str, ScheduledJobArgs]
     """By name."""
@@ -138,7 +147,7 @@ def _settings(document: Document, found: _Findings) -> Settings | None:
     return Settings(
         cluster=document.cluster,
         database=database,
-        migration=gate,
+        migration=None if document.migrations.given().get("mode") == "skip" else gate,
         namespace=namespace,
         schedules=schedules,
         service=service,
@@ -147,7 +156,7 @@ def _settings(document: Document, found: _Findings) -> Settings | None:
 
 
 def _service(document: Document) -> FastApiServiceArgs:
-    balancer = drain.IN_CLUSTER if isinstance(document.edge, NoEdge) else LoadBalancer(**document.edge.given())
+    balancer = LoadBalancer(**document.edge.given()) if isinstance(document.edge, ExternalEdge) else drain.IN_CLUSTER
     return FastApiServiceArgs(**_common(document), **_runs(document, document.service), load_balancer=balancer)
 
 
@@ -162,16 +171,17 @@ def _schedule(document: Document, name: str) -> ScheduledJobArgs:
 
 
 def _migration(document: Document) -> MigrationJobArgs:
-    given = document.migrations.given()
-    given["egress"] = (*given.get("egress", ()), _database_flow(document))
-    direct = _throwaway_secret(document)
-    if isinstance(document.database, ExternalDatabase):
-        direct = document.database.direct_secret
-    return MigrationJobArgs(**_common(document), **given, image=_image(document), direct_database=direct)
+    given = _placed(document, document.migrations)
+    given.pop("mode", None)
+    database = _connection(document)
+    given["egress"] = (*given.get("egress", ()), database.direct_flow)
+    return MigrationJobArgs(
+        **_common(document), **given, image=_image(document), direct_database=database.direct_secret
+    )
 
 
 def _database(document: Document) -> LocalPostgresArgs | None:
-    if isinstance(document.database, ExternalDatabase):
+    if not isinstance(document.database, InClusterDatabase):
         return None
     return LocalPostgresArgs(**_common(document), **document.database.given())
 
@@ -198,26 +208,50 @@ def _common(document: Document) -> dict[str, Any]:
 
 def _runs(document: Document, section: Section) -> dict[str, Any]:
     """What a section states, with what everything that runs the service's code shares: settings, secrets, flows."""
-    shared, given = document.service.given(), section.given()
-    database = _throwaway_secret(document)
-    if isinstance(document.database, ExternalDatabase):
-        database = document.database.secret
-    flows = [*shared.get("egress", ()), _database_flow(document)]
+    shared, given = document.service.given(), _placed(document, section)
+    database = _connection(document)
+    flows = [*shared.get("egress", ()), database.flow]
     return given | {
         "egress": (*flows, *(flow for flow in given.get("egress", ()) if flow not in flows)),
         "env": {**shared.get("env", {}), **given.get("env", {})},
-        "secrets": {DATABASE_VARIABLE: database, **shared.get("secrets", {}), **given.get("secrets", {})},
+        "secrets": {DATABASE_VARIABLE: database.secret, **shared.get("secrets", {}), **given.get("secrets", {})},
     }
 
 
-def _database_flow(document: Document) -> Flow:
-    if isinstance(document.database, ExternalDatabase):
-        return Flow(peer=Peer(cidr=document.database.network), ports=(document.database.port,))
-    return Flow(peer=Peer(pod_labels=postgres.selector(document.name)), ports=(postgres.PORT,))
+def _placed(document: Document, section: Section) -> dict[str, Any]:
+    """What a section states; its pods run where the service's do, unless it says otherwise."""
+    service = document.service.given()
+    return {name: service[name] for name in ("placement",) if name in service} | section.given()
 
 
-def _throwaway_secret(document: Document) -> SecretKey:
-    return SecretKey(postgres.secret_name(document.name), postgres.DIRECT_KEY)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Connection:
+    """The two ways to the database: the service's, perhaps through a pooler, and the migration's."""
+
+    direct_flow: Flow
+    direct_secret: SecretKey
+    flow: Flow
+    secret: SecretKey
+
+
+def _connection(document: Document) -> _Connection:
+    """The only place that asks what kind of database there is."""
+    match document.database:
+        case ExternalDatabase() as given:
+            return _Connection(
+                direct_flow=_outside(given.direct_network or given.network, given.direct_port or given.port),
+                direct_secret=given.direct_secret,
+                flow=_outside(given.network, given.port),
+                secret=given.secret,
+            )
+        case InClusterDatabase():
+            flow = Flow(peer=Peer(pod_labels=postgres.selector(document.name)), ports=(postgres.PORT,))
+            secret = SecretKey(postgres.secret_name(document.name), postgres.DIRECT_KEY)
+            return _Connection(direct_flow=flow, direct_secret=secret, flow=flow, secret=secret)
+
+
+def _outside(network: str, port: int) -> Flow:
+    return Flow(peer=Peer(cidr=network), ports=(port,))
 
 
 def _image(document: Document) -> str:

@@ -26,8 +26,8 @@ class Outputs:
 
     address: pulumi.Output[str]
     """Address of the service inside the cluster."""
-    migration_job: pulumi.Output[str]
-    """Name of the finished migration Job."""
+    migration_job: pulumi.Output[str] | None
+    """Name of the finished migration Job; none when the stack goes without."""
     namespace: pulumi.Output[str]
     """Namespace of everything."""
 
@@ -41,14 +41,24 @@ def build(settings: Settings) -> Outputs:
     if settings.database is not None:
         options = pulumi.ResourceOptions.merge(_after(cluster, data), with_random())
         data.append(LocalPostgres("database", replace(settings.database, namespace=namespace), options))
-    gate = MigrationJob("migration", replace(settings.migration, namespace=namespace), _after(cluster, data))
-    released = _after(cluster, [gate])
+    gate = _gate(settings, namespace, _after(cluster, data))
+    released = _after(cluster, data if gate is None else [gate])
     service = FastApiService("service", replace(settings.service, namespace=namespace), released)
     for name, worker in settings.workers.items():
         BackgroundWorker(f"worker-{name}", replace(worker, namespace=namespace), released)
     for name, schedule in settings.schedules.items():
         ScheduledJob(f"schedule-{name}", replace(schedule, namespace=namespace), released)
-    return Outputs(address=service.address, migration_job=gate.job_name, namespace=namespace)
+    return Outputs(
+        address=service.address, migration_job=None if gate is None else gate.job_name, namespace=namespace
+    )
+
+
+def _gate(
+    settings: Settings, namespace: pulumi.Output[str], options: pulumi.ResourceOptions
+) -> MigrationJob | None:
+    if settings.migration is None:
+        return None
+    return MigrationJob("migration", replace(settings.migration, namespace=namespace), options)
 
 
 def _after(cluster: pulumi.ResourceOptions, needed: Sequence[pulumi.Resource]) -> pulumi.ResourceOptions:

@@ -2,12 +2,13 @@
 
 import gc
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
+from hypothesis import settings as hypothesis_settings
 from settings import decoded, parse
 from stack import build
 
@@ -20,9 +21,14 @@ from fastapi_platform_preview.recorder import record as run
 
 # The SDKs' modules are half a million objects that stay: collecting them again and again takes a fifth of the run.
 gc.set_threshold(200_000, 50, 50)
+# Machines are shared: no test fails on a clock.
+hypothesis_settings.register_profile("no-clock", deadline=None)
+hypothesis_settings.load_profile("no-clock")
 
 ROOT = Path(__file__).parents[1]
 STACKS = ("dev", "local", "prod")
+EVERYTHING = "everything"
+"""A stack that uses every section; the tests' own."""
 DIGEST = "sha256:" + "a" * 64
 IMAGE = f"registry.example/orders@{DIGEST}"
 
@@ -98,8 +104,10 @@ def record() -> Recorder:
 
 
 def stack_settings(stack: str) -> dict[str, Any]:
-    """The project's own settings of a stack, as the program gets them."""
+    """The settings of a stack, as the program gets them."""
     here = project.find(ROOT)
+    if stack == EVERYTHING:
+        here = replace(here, stack_directory=ROOT / "tests")
     values = stack_config.load(here, stack).values
     own = {key.partition(":")[2]: value for key, value in values.items() if key.startswith(f"{here.name}:")}
     return {key: decoded(value) for key, value in own.items()}
@@ -124,8 +132,8 @@ def stack_records(settings: dict[str, Any], stack: str = "test") -> tuple[Record
 
 @pytest.fixture(scope="session")
 def recorded_stacks() -> dict[str, Program]:
-    """The project's own stacks, recorded once."""
-    return {stack: Program(stack_records(stack_settings(stack), stack)) for stack in STACKS}
+    """The project's own stacks and the tests', recorded once."""
+    return {stack: Program(stack_records(stack_settings(stack), stack)) for stack in (*STACKS, EVERYTHING)}
 
 
 def of_type(records: Sequence[Record], suffix: str) -> list[Record]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .planning.environment import Environment
     from .planning.errors import PlatformError
     from .planning.flows import Flow, Peer
+    from .planning.placement import Placement, Toleration
     from .planning.probes import Probe, Probes
     from .planning.process import ProcessModel, Server
     from .planning.resources import Resources
@@ -38,6 +39,7 @@ _HOMES = {
     "MigrationJob": "kubernetes.migration",
     "MigrationJobArgs": "kubernetes.migration",
     "Peer": "planning.flows",
+    "Placement": "planning.placement",
     "PlatformError": "planning.errors",
     "Probe": "planning.probes",
     "Probes": "planning.probes",
@@ -50,6 +52,7 @@ _HOMES = {
     "ScheduledJobArgs": "kubernetes.scheduled_job",
     "SecretKey": "kubernetes.pod",
     "Server": "planning.process",
+    "Toleration": "planning.placement",
 }
 
 __all__ = [
@@ -66,6 +69,7 @@ __all__ = [
     "MigrationJob",
     "MigrationJobArgs",
     "Peer",
+    "Placement",
     "PlatformError",
     "Probe",
     "Probes",
@@ -78,6 +82,7 @@ __all__ = [
     "ScheduledJobArgs",
     "SecretKey",
     "Server",
+    "Toleration",
 ]
 
 

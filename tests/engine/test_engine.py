@@ -17,7 +17,7 @@ import yaml
 from fastapi_platform_policy.program import Program
 from fastapi_platform_policy.record import Value
 from fastapi_platform_policy.sources import from_export, from_preview
-from tests.conftest import ROOT, STACKS
+from tests.conftest import EVERYTHING, ROOT, STACKS
 
 pytestmark = [
     pytest.mark.engine,
@@ -74,6 +74,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("Pulumi.yaml", "uv.lock", "pyproject.toml", *(f"Pulumi.{stack}.yaml" for stack in STACKS)):
         shutil.copy(ROOT / name, copy)
+    shutil.copy(ROOT / "tests" / f"Pulumi.{EVERYTHING}.yaml", copy)
     subprocess.run(["uv", "sync", "--frozen", "--quiet"], cwd=copy, check=True, timeout=300, env=_OUTSIDE)
     return copy
 
@@ -96,7 +97,7 @@ def pruned(value: Value) -> Any:
     return [pruned(child) for child in value] if isinstance(value, list) else value
 
 
-@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize("stack", [*STACKS, EVERYTHING])
 def test_the_engine_sees_what_the_recorder_saw(stack: str, engine: Engine, recorded_stacks: dict[str, Program]):
     engine.run("stack", "init", stack)
     previewed = {record.urn: record for record in from_preview(engine.json("preview", "--stack", stack, "--json"))}
@@ -122,7 +123,7 @@ def test_the_engine_prints_the_mistakes_of_a_stack_file_without_a_traceback(engi
     assert "Traceback" not in shown
 
 
-@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize("stack", [*STACKS, EVERYTHING])
 def test_the_pack_lets_our_stacks_through(stack: str, engine: Engine):
     engine.run("stack", "init", stack)
     done = engine.run("preview", "--stack", stack, "--policy-pack", str(engine.project / "policy"))

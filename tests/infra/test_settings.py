@@ -94,7 +94,7 @@ def test_an_unknown_key_is_answered_with_the_nearest_known_one(prod: dict[str, A
 def test_the_keys_of_a_kind_are_told_not_those_of_its_sibling(prod: dict[str, Any]):
     """`storage` belongs to a database in the cluster, and this one is external."""
     message = refused(changed(prod, "database.storage", "1Gi"))[0]
-    assert "want one of direct_secret, kind, network, port, secret;" in message
+    assert "want one of direct_network, direct_port, direct_secret, kind, network, port, secret;" in message
 
 
 def test_all_mistakes_of_all_sections_are_reported_at_once(prod: dict[str, Any]):
@@ -148,19 +148,42 @@ def test_workers_and_schedules_run_the_services_release_with_its_settings(prod: 
     settings = changed(settings, "workers", {"emails": {"command": ["w"], "env": {"LOG_LEVEL": "debug"}}})
     parsed = parse(changed(settings, "schedules", {"cleanup": {"command": ["c"], "schedule": "@daily"}}))
     assert parsed.workers["emails"].env == {"LOG_LEVEL": "debug", "REGION": "eu"}
+    assert parsed.migration is not None
     assert parsed.schedules["cleanup"].image == parsed.service.image == parsed.migration.image
     assert parsed.workers["emails"].secrets["DATABASE_URL"] == SecretKey("orders-database", "direct")
 
 
 def test_the_migration_gets_the_direct_address_and_the_service_the_other(prod: dict[str, Any]):
     parsed = parse(changed(prod, "database.secret", {"name": "orders-database", "key": "pooled"}))
+    assert parsed.migration is not None
     assert parsed.migration.direct_database.key == "direct"
     assert parsed.service.secrets["DATABASE_URL"].key == "pooled"
+
+
+def test_behind_a_pooler_each_may_reach_what_its_address_leads_to(prod: dict[str, Any]):
+    """A migration that may reach the pooler alone waits for its deadline."""
+    bad = changed(changed(prod, "database.port", 6432), "database.network", "10.30.0.0/28")
+    parsed = parse(changed(changed(bad, "database.direct_port", 5432), "database.direct_network", "10.20.0.0/28"))
+    assert parsed.migration is not None
+    assert [(flow.peer.cidr, flow.ports) for flow in parsed.service.egress] == [("10.30.0.0/28", (6432,))]
+    assert [(flow.peer.cidr, flow.ports) for flow in parsed.migration.egress] == [("10.20.0.0/28", (5432,))]
+
+
+def test_all_pods_run_where_the_service_does_unless_told_otherwise(prod: dict[str, Any]):
+    settings = changed(prod, "service.placement", {"image_pull_secrets": ["registry"]})
+    settings = changed(settings, "schedules", {"cleanup": {"command": ["c"], "schedule": "@daily"}})
+    settings = changed(settings, "workers", {"emails": {"command": ["w"], "placement": {"priority_class": "low"}}})
+    parsed = parse(settings)
+    assert parsed.migration is not None
+    for same in (parsed.migration, parsed.schedules["cleanup"]):
+        assert same.placement == parsed.service.placement
+    assert parsed.workers["emails"].placement.priority_class == "low"
 
 
 def test_the_database_is_the_only_thing_that_everything_may_reach(prod: dict[str, Any]):
     parsed = parse(prod)
     assert [(flow.peer.cidr, flow.ports) for flow in parsed.service.egress] == [("10.20.0.0/28", (5432,))]
+    assert parsed.migration is not None
     assert parsed.migration.egress == parsed.service.egress
 
 

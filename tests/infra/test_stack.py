@@ -95,6 +95,14 @@ def test_a_local_stack_brings_its_database_and_the_others_do_not(recorded_stacks
     assert [stack for stack in STACKS if recorded_stacks[stack].of_kind("StatefulSet")] == ["local"]
 
 
+def test_a_stack_may_go_back_without_touching_the_schema():
+    """An older release does not know the newest migration, and its Job would refuse to start."""
+    settings = changed(stack_settings("prod"), "migrations.mode", "skip")
+    records = stack_records(settings)
+    assert not of_type(records, ":Job")
+    assert of_type(records, ":NamespacePatch")[0].urn in of_type(records, ":Deployment")[0].dependencies
+
+
 @pytest.mark.parametrize("stack", STACKS)
 def test_nothing_is_unknown_before_a_deploy(stack: str, recorded_stacks: dict[str, Program]):
     """What is unknown cannot be reviewed; the generated password is a secret and stays one."""

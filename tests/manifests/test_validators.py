@@ -18,12 +18,13 @@ import yaml
 
 from fastapi_platform_policy.program import Program
 from fastapi_platform_preview import manifests
-from tests.conftest import STACKS
+from tests.conftest import EVERYTHING, STACKS
 
 pytestmark = pytest.mark.validators
 
 KUBERNETES = ("1.33", "1.34", "1.35", "1.36", "1.37")
 ACCEPTED = yaml.safe_load((Path(__file__).parent / "accepted.yaml").read_text())["accepted"]
+RENDERED = (*STACKS, EVERYTHING)
 BAD = Path(__file__).parent / "bad.yaml"
 
 
@@ -38,6 +39,7 @@ class Finding:
 def tool(name: str) -> str:
     found = shutil.which(name)
     if found is None:
+        assert not os.environ.get("REQUIRE_TOOLS"), f"{name} is not on PATH, and this run promised it"
         pytest.skip(f"needs {name}: PATH=$(.ci/tools):$PATH, or `make validate`, which does that")
     return found
 
@@ -52,9 +54,9 @@ def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
 def rendered(recorded_stacks: dict[str, Program], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Folder by stack with one file an object."""
     root = tmp_path_factory.mktemp("rendered")
-    for stack in STACKS:
+    for stack in RENDERED:
         manifests.write(manifests.of_program(recorded_stacks[stack]), root / stack)
-    return {stack: root / stack for stack in STACKS}
+    return {stack: root / stack for stack in RENDERED}
 
 
 def files(folder: Path) -> list[str]:
@@ -82,7 +84,7 @@ def test_schemas_of_all_versions_are_there():
     assert [version.rpartition(".")[0] for version in schema_versions()] == list(KUBERNETES)
 
 
-@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize("stack", RENDERED)
 def test_kubeconform_finds_no_error_in_any_version(stack: str, rendered: dict[str, Path]):
     paths = files(rendered[stack])
     for version in schema_versions():
@@ -97,7 +99,7 @@ def test_kubeconform_would_find_a_misspelled_field():
         assert any("livenesProbe" in message for message in messages)
 
 
-@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize("stack", RENDERED)
 def test_kubernetes_validate_finds_no_error_in_any_version(stack: str, rendered: dict[str, Path]):
     done = _kubernetes_validate(*files(rendered[stack]))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -154,7 +156,7 @@ def scanned(rendered: dict[str, Path]) -> dict[str, list[Finding]]:
     return {stack: sorted({*trivy(folder), *checkov(folder)}) for stack, folder in rendered.items()}
 
 
-@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize("stack", RENDERED)
 def test_no_scanner_finds_anything_that_is_not_accepted(stack: str, scanned: dict[str, list[Finding]]):
     left = [found for found in scanned[stack] if not any(_accepts(entry, stack, found) for entry in ACCEPTED)]
     assert not left, "\n".join(f"{found.tool} {found.id} {found.object}" for found in left)

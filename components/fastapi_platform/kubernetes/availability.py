@@ -15,7 +15,7 @@ from ..planning.scaling import Autoscaling, Rollout
 from .foundation import Foundation, Workload
 
 ROLLOUT_MARGIN_SECONDS = 60
-"""Pulumi must outlive the rollout's own deadline, or it gives up on one that is still allowed to succeed."""
+"""Pulumi must not give up before a rollout that makes no progress at all has been ended by its own deadline."""
 
 
 class Rolling(TypedDict):

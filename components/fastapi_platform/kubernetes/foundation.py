@@ -12,7 +12,8 @@ Source: https://kubernetes.io/docs/concepts/configuration/configmap/#configmap-i
 """
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pulumi
@@ -20,12 +21,15 @@ from pulumi_kubernetes import core, meta
 
 from ..planning import labels, names, secrecy
 from ..planning.environment import Environment
-from ..planning.errors import Expectation, expect
+from ..planning.errors import Expectation, expect, shown
 from . import network_policy, pod
 from .network_policy import Reach
 
 PACKAGE = "fastapi-platform"
 """First part of every component's type token; public, because it is part of every URN."""
+
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -163,10 +167,15 @@ def name_once(created: pulumi.Output[meta.v1.outputs.ObjectMeta], *usable: pulum
 
 
 def env_expectations(env: Mapping[str, str], secrets: Mapping[str, pod.SecretKey]) -> tuple[Expectation, ...]:
-    """That no secret stands in clear and no variable is set twice."""
+    """That no secret stands in clear, every variable can be read, and none is set twice."""
     leaks = ", ".join(secrecy.leaks(dict(env)))
     twice = ", ".join(sorted(set(env) & set(secrets)))
+    odd = ", ".join(shown(name) for name in sorted({*env, *secrets}) if _VARIABLE.fullmatch(name) is None)
     return (
+        expect(
+            "env", not odd, got=odd, want="names of letters, digits and '_' that start with no digit",
+            why="no shell and few programs can read a variable of another name", fix="Rename it.",
+        ),
         expect(
             "env", not leaks, got=f"{leaks} in clear", want="no credential in clear",
             why="settings end up in the state, in manifests and in logs",
@@ -176,6 +185,15 @@ def env_expectations(env: Mapping[str, str], secrets: Mapping[str, pod.SecretKey
             "env", not twice, got=f"{twice} in env and in secrets", want="each variable once",
             why="only one of them can win", fix=f"Remove {twice} from env.",
         ),
+    )
+
+
+def command_expectation(field: str, command: Sequence[str]) -> Expectation:
+    """That a command, which everybody who may read the namespace can read, carries no credential."""
+    return expect(
+        field, not any(secrecy.value_looks_secret(word) for word in command), got="a credential in clear",
+        want="the name of a variable in its place", why="commands end up in the state, in manifests and in `ps`",
+        fix="Put the value into a Secret, name its key under secrets, and let the program read the variable.",
     )
 
 

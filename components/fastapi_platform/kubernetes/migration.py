@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 import pulumi
 from pulumi_kubernetes import batch
 
-from ..planning import images, names, quantities
+from ..planning import images, names, quantities, resources
 from ..planning.environment import Environment
 from ..planning.errors import expect, verify
 from ..planning.flows import Flow
+from ..planning.placement import Placement
 from ..planning.resources import Resources
 from . import foundation, pod
 from .foundation import PACKAGE, Workload
@@ -44,7 +45,7 @@ class MigrationJobArgs:
     service: str
     """Name of the service that is migrated; goes into the Job's name and labels."""
 
-    command: tuple[str, ...] = ("python", "-m", "fastapi_platform_runtime.migrate")
+    command: tuple[str, ...] = ("alembic", "upgrade", "head")
     """What the container runs; part of the Job's identity."""
     deadline_seconds: int = 900
     """Kubernetes ends the Job after this long; at least 10. Longer backfills belong in a worker."""
@@ -54,8 +55,12 @@ class MigrationJobArgs:
     """Environment variables in clear."""
     environment: Environment = Environment.PRODUCTION
     """What the stack promises."""
+    placement: Placement = Placement()
+    """Nodes that the pod runs on, and the credentials for the image."""
     resources: Resources = Resources()
     """What the container may use."""
+    secrets: Mapping[str, pod.SecretKey] = field(default_factory=dict[str, pod.SecretKey])
+    """Environment variables that come from Secrets, besides `DATABASE_URL`."""
     tmp_size: str = "64Mi"
     """Size of `/tmp`, the only writable path; a quantity of bytes."""
 
@@ -69,12 +74,22 @@ class MigrationJobArgs:
                    why="the image's default command would start the server instead"),
             quantities.expectation("tmp_size", self.tmp_size, "64Mi"),
             *images.expectations("image", self.image, self.environment),
-            *foundation.env_expectations(self.env, {DATABASE_VARIABLE: self.direct_database}),
+            resources.scratch_expectation(self.tmp_size, self.resources),
+            foundation.command_expectation("command", self.command),
+            *foundation.env_expectations(self.env, self.variables),
         )
 
     @property
+    def variables(self) -> dict[str, pod.SecretKey]:
+        """Environment variables that come from Secrets; no setting moves the Job to another database."""
+        return {**self.secrets, DATABASE_VARIABLE: self.direct_database}
+
+    @property
     def job_name(self) -> str:
-        """Same release, same name: a second `up` finds the finished Job and runs nothing."""
+        """Same image and command, same name: a second `up` finds the finished Job and runs nothing.
+
+        Any other change of its pod, such as a variable, replaces the Job, and so runs the migration again.
+        """
         return names.fit(f"{self.service}-migrate", suffix=names.digest(self.image, *self.command, length=12))
 
 
@@ -108,7 +123,7 @@ def _workload(args: MigrationJobArgs) -> Workload:
         namespace=args.namespace,
         service=args.service,
         env=args.env,
-        secrets={DATABASE_VARIABLE: args.direct_database},
+        secrets=args.variables,
         reach=Reach(egress=args.egress),
     )
 
@@ -135,6 +150,7 @@ def _job(args: MigrationJobArgs, workload: Workload, base: foundation.Foundation
                     service_account=base.service_account,
                     grace_seconds=STOP_TIMEOUT_SECONDS,
                     tmp_size=args.tmp_size,
+                    placement=args.placement,
                     restart_policy="Never",
                 ),
                 container,

@@ -18,6 +18,8 @@ from ..planning.environment import Environment
 from ..planning.errors import expect, verify
 from .foundation import PACKAGE
 
+SYSTEM_NAMESPACES = frozenset({"default", "kube-node-lease", "kube-public", "kube-system"})
+"""Namespaces of the cluster itself, whose pods must go on as they are."""
 _VERSION = re.compile(r"latest|v1\.[0-9]{1,3}")
 
 
@@ -32,6 +34,10 @@ class RestrictedNamespaceArgs:
     """Whether Pulumi refuses to delete it; deleting a namespace deletes every volume claim in it."""
     environment: Environment = Environment.PRODUCTION
     """What the stack promises."""
+    deny_traffic: bool = True
+    """Whether a policy refuses all undeclared traffic of every pod in it; false where others live, or it is done."""
+    enforce_pod_security: bool = True
+    """Whether pods that are not *restricted* are refused; false where others live who cannot be. Warnings stay."""
     existing: bool = False
     """Whether somebody else made it: then it gets the labels and the policy, and is never deleted."""
     pod_security_version: str = "v1.33"
@@ -42,6 +48,8 @@ class RestrictedNamespaceArgs:
             self,
             expect("namespace", names.is_dns_label(self.namespace), want="a DNS label of 63 characters or fewer",
                    why="Kubernetes refuses other names"),
+            expect("namespace", self.namespace not in SYSTEM_NAMESPACES, want="a namespace of the service's own",
+                   why="the cluster's own pods would be cut off from each other"),
             expect("pod_security_version", _VERSION.fullmatch(self.pod_security_version) is not None,
                    want="latest or a minor such as v1.33", why="Kubernetes would ignore the label"),
         )
@@ -58,17 +66,8 @@ class RestrictedNamespace(pulumi.ComponentResource):
     ) -> None:
         super().__init__(f"{PACKAGE}:index:RestrictedNamespace", name, {"namespace": args.namespace}, opts)
         space = _namespace(name, args, self)
-        policy = networking.v1.NetworkPolicy(
-            f"{name}-deny",
-            metadata=meta.v1.ObjectMetaArgs(
-                name="default-deny", namespace=args.namespace, labels={labels.MANAGED_BY: "pulumi"}
-            ),
-            spec=networking.v1.NetworkPolicySpecArgs(
-                pod_selector=meta.v1.LabelSelectorArgs(), policy_types=["Ingress", "Egress"]
-            ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[space]),
-        )
-        self.namespace = pulumi.Output.all(args.namespace, space.urn, policy.urn).apply(_name)
+        ready = [space, *(_deny_everything(name, args, space, self) if args.deny_traffic else ())]
+        self.namespace = pulumi.Output.all(args.namespace, *(each.urn for each in ready)).apply(_name)
         self.register_outputs({"namespace": self.namespace})
 
 
@@ -88,13 +87,32 @@ def _namespace(
     )
 
 
+def _deny_everything(
+    name: str, args: RestrictedNamespaceArgs, space: pulumi.Resource, parent: pulumi.Resource
+) -> tuple[pulumi.Resource, ...]:
+    policy = networking.v1.NetworkPolicy(
+        f"{name}-deny",
+        metadata=meta.v1.ObjectMetaArgs(
+            name="default-deny", namespace=args.namespace, labels={labels.MANAGED_BY: "pulumi"}
+        ),
+        spec=networking.v1.NetworkPolicySpecArgs(
+            pod_selector=meta.v1.LabelSelectorArgs(), policy_types=["Ingress", "Egress"]
+        ),
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=[space]),
+    )
+    return (policy,)
+
+
 def _labels(args: RestrictedNamespaceArgs) -> dict[str, str]:
+    modes = ("enforce", "audit", "warn") if args.enforce_pod_security else ("audit", "warn")
     levels = {
         f"pod-security.kubernetes.io/{mode}{suffix}": value
-        for mode in ("enforce", "audit", "warn")
+        for mode in modes
         for suffix, value in (("", "restricted"), ("-version", args.pod_security_version))
     }
-    return {labels.MANAGED_BY: "pulumi", labels.ENVIRONMENT: args.environment.value, **levels}
+    # Whoever made the namespace manages it.
+    manager = {} if args.existing else {labels.MANAGED_BY: "pulumi"}
+    return {**manager, labels.ENVIRONMENT: args.environment.value, **levels}
 
 
 def _name(released: list[str]) -> str:

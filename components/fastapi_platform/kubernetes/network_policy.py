@@ -25,13 +25,26 @@ DNS_PEERS = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Opening:
+    """A port of the workload that a peer may connect to.
+
+    By name: a release that listens on another number must not cut off the pods that it has yet to replace.
+    """
+
+    peer: Peer
+    """Who may connect."""
+    port: str
+    """Name of the container's port."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Reach:
     """What may reach a workload and what it may reach."""
 
     egress: Sequence[Flow] = ()
     """Flows that the workload opens; DNS is always among them."""
-    ingress: Sequence[Flow] = ()
-    """Flows that others open to it."""
+    ingress: Sequence[Opening] = ()
+    """Connections that others open to it."""
 
 
 def build(
@@ -52,8 +65,11 @@ def build(
             pod_selector=meta.v1.LabelSelectorArgs(match_labels=dict(selector)),
             policy_types=["Ingress", "Egress"],
             ingress=[
-                networking.v1.NetworkPolicyIngressRuleArgs(from_=[_peer(flow.peer)], ports=_ports(flow))
-                for flow in reach.ingress
+                networking.v1.NetworkPolicyIngressRuleArgs(
+                    from_=[_peer(opening.peer)],
+                    ports=[networking.v1.NetworkPolicyPortArgs(protocol="TCP", port=opening.port)],
+                )
+                for opening in reach.ingress
             ]
             or None,
             egress=[

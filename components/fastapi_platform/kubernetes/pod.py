@@ -13,6 +13,7 @@ import pulumi
 from pulumi_kubernetes import core, meta
 
 from ..planning.errors import expect, verify
+from ..planning.placement import Placement, Toleration
 from ..planning.resources import Resources
 
 USER_ID = 10001
@@ -45,6 +46,7 @@ class ContainerSpec:
     """What a component decides about its container; everything else is the platform's."""
 
     command: tuple[str, ...]
+    """What the container runs; empty for the image's own."""
     image: str
     name: str
     resources: Resources
@@ -108,6 +110,8 @@ class PodSpec:
     """Seconds between the stop and SIGKILL."""
     tmp_size: str
     """Size of `/tmp`, a quantity of bytes."""
+    placement: Placement = Placement()
+    """Nodes that the pod runs on."""
     restart_policy: str = "Always"
     """`Always` for what serves, `Never` for what must be seen to fail."""
     spread_over: Mapping[str, str] | None = None
@@ -118,12 +122,17 @@ class PodSpec:
 
 def restricted(pod: PodSpec, *containers: core.v1.ContainerArgs) -> core.v1.PodSpecArgs:
     """A pod that a namespace enforcing Pod Security *restricted* admits."""
+    where = pod.placement
     return core.v1.PodSpecArgs(
         service_account_name=pod.service_account,
         automount_service_account_token=False,
         enable_service_links=False,
         containers=list(containers),
         restart_policy=pod.restart_policy,
+        image_pull_secrets=[core.v1.LocalObjectReferenceArgs(name=name) for name in where.image_pull_secrets] or None,
+        node_selector=dict(where.node_selector) or None,
+        priority_class_name=where.priority_class,
+        tolerations=[_toleration(each) for each in where.tolerations] or None,
         security_context=core.v1.PodSecurityContextArgs(
             run_as_non_root=True,
             run_as_user=pod.user_id,
@@ -135,6 +144,15 @@ def restricted(pod: PodSpec, *containers: core.v1.ContainerArgs) -> core.v1.PodS
         termination_grace_period_seconds=pod.grace_seconds,
         topology_spread_constraints=_spread(pod.spread_over) if pod.spread_over else None,
         volumes=[scratch("tmp", pod.tmp_size), *pod.volumes],
+    )
+
+
+def _toleration(toleration: Toleration) -> core.v1.TolerationArgs:
+    return core.v1.TolerationArgs(
+        key=toleration.key,
+        operator="Exists" if toleration.value is None else "Equal",
+        value=toleration.value,
+        effect=toleration.effect,
     )
 
 

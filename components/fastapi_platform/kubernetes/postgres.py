@@ -18,16 +18,17 @@ from pulumi_kubernetes import apps, core, meta
 from ..planning import images, labels, names, quantities
 from ..planning.environment import Environment
 from ..planning.errors import expect, verify
-from ..planning.flows import SAME_NAMESPACE, Flow
+from ..planning.flows import SAME_NAMESPACE
 from ..planning.resources import Resources
 from . import foundation, pod
 from .foundation import PACKAGE, Workload
-from .network_policy import Reach
+from .network_policy import Opening, Reach
 
 PORT = 5432
 DIRECT_KEY = "direct"
 """Key of the Secret with the DSN that reaches the server without a pooler."""
 _PASSWORD_KEY = "password"
+_PORT_NAME = "postgres"
 _DATA = "/var/lib/postgresql/data"
 _SOCKETS = "/var/run/postgresql"
 
@@ -97,7 +98,7 @@ class LocalPostgres(pulumi.ComponentResource):
             spec=core.v1.ServiceSpecArgs(
                 cluster_ip="None",
                 selector=workload.selector,
-                ports=[core.v1.ServicePortArgs(name="postgres", port=PORT, target_port="postgres")],
+                ports=[core.v1.ServicePortArgs(name=_PORT_NAME, port=PORT, target_port=_PORT_NAME)],
             ),
             opts=child,
         )
@@ -136,7 +137,7 @@ def _workload(args: LocalPostgresArgs) -> Workload:
             "POSTGRES_INITDB_ARGS": "--auth-host=scram-sha-256 --data-checksums",
         },
         secrets={"POSTGRES_PASSWORD": pod.SecretKey(secret_name(args.service), _PASSWORD_KEY)},
-        reach=Reach(ingress=(Flow(peer=SAME_NAMESPACE, ports=(PORT,)),)),
+        reach=Reach(ingress=(Opening(peer=SAME_NAMESPACE, port=_PORT_NAME),)),
     )
 
 
@@ -167,6 +168,10 @@ def _stateful_set(
             labels=workload.release_labels,
             annotations={pod.CONFIG_CHECKSUM: workload.checksum},
         ),
+        # A volume that outlives the stack would be found by the next one, which has another password.
+        persistent_volume_claim_retention_policy=apps.v1.StatefulSetPersistentVolumeClaimRetentionPolicyArgs(
+            when_deleted="Delete", when_scaled="Retain"
+        ),
         volume_claim_templates=[_claim(args)],
     )
 
@@ -179,13 +184,13 @@ def _container(args: LocalPostgresArgs, workload: Workload, base: foundation.Fou
         config_map=base.config_map,
         secrets=workload.secrets,
         resources=args.resources,
-        ports={"postgres": PORT},
+        ports={_PORT_NAME: PORT},
         mounts={"data": _DATA, "sockets": _SOCKETS},
         # A first start fills the volume and may take a while; SIGINT (Postgres' fast shutdown) is the image's own.
         startup_probe=_accepts_connections(args.service, period_seconds=2, failure_threshold=60),
         readiness_probe=_accepts_connections(args.service, period_seconds=5, failure_threshold=3),
         liveness_probe=core.v1.ProbeArgs(
-            tcp_socket=core.v1.TCPSocketActionArgs(port="postgres"), period_seconds=10, failure_threshold=6
+            tcp_socket=core.v1.TCPSocketActionArgs(port=_PORT_NAME), period_seconds=10, failure_threshold=6
         ),
     )
 

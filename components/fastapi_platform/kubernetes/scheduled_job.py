@@ -7,24 +7,21 @@ Resources: `v1` ServiceAccount, ConfigMap; `batch/v1` CronJob; `networking.k8s.i
 Source: https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pulumi
 from pulumi_kubernetes import batch
 
-from ..planning import images, names, quantities
+from ..planning import images, names, quantities, resources, schedule
 from ..planning.environment import Environment
 from ..planning.errors import expect, verify
 from ..planning.flows import Flow
+from ..planning.placement import Placement
 from ..planning.resources import Resources
 from . import foundation, pod
 from .foundation import PACKAGE, Workload
 from .network_policy import Reach
-
-_FIELD = r"(?:\*|[0-9A-Za-z,-]+)(?:/[0-9]+)?"
-_SCHEDULE = re.compile(rf"{_FIELD}(?: {_FIELD}){{4}}|@(?:yearly|annually|monthly|weekly|daily|midnight|hourly)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +51,8 @@ class ScheduledJobArgs:
     """What the stack promises."""
     kept_runs: int = 3
     """Finished runs kept of each kind, succeeded and failed, for their logs."""
+    placement: Placement = Placement()
+    """Nodes that the pods run on, and the credentials for the image."""
     resources: Resources = Resources()
     """What the container may use."""
     retries: int = 0
@@ -78,8 +77,7 @@ class ScheduledJobArgs:
             names.role_expectation("job", self.job),
             expect("command", bool(self.command), want="at least one word",
                    why="the image's default command would start the server"),
-            expect("schedule", _SCHEDULE.fullmatch(self.schedule) is not None,
-                   want="five cron fields such as '0 3 * * *', or @daily", why="Kubernetes refuses other schedules"),
+            *schedule.expectations(self.schedule, self.time_zone),
             expect("deadline_seconds", self.deadline_seconds >= 10, want="10 seconds or more",
                    why="a run that is ended at once does nothing"),
             expect("start_window_seconds", self.start_window_seconds >= 10, want="10 seconds or more",
@@ -87,7 +85,11 @@ class ScheduledJobArgs:
             expect("retries", 0 <= self.retries <= 10, want="0 to 10", why="more only hides a failure"),
             expect("kept_runs", 1 <= self.kept_runs <= 20, want="1 to 20", why="a failed run's log must be readable"),
             quantities.expectation("tmp_size", self.tmp_size, "64Mi"),
+            resources.scratch_expectation(self.tmp_size, self.resources),
+            expect("stop_timeout_seconds", self.stop_timeout_seconds >= 1, want="1 second or more",
+                   why="a run that is being ended could not clean up"),
             *images.expectations("image", self.image, self.environment),
+            foundation.command_expectation("command", self.command),
             *foundation.env_expectations(self.env, self.secrets),
         )
 
@@ -162,6 +164,7 @@ def _job(args: ScheduledJobArgs, workload: Workload, base: foundation.Foundation
                     service_account=base.service_account,
                     grace_seconds=args.stop_timeout_seconds,
                     tmp_size=args.tmp_size,
+                    placement=args.placement,
                     restart_policy="Never",
                 ),
                 container,

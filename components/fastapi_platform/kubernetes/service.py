@@ -14,20 +14,22 @@ from dataclasses import dataclass, field
 import pulumi
 from pulumi_kubernetes import apps, core, meta
 
-from ..planning import drain, images, names, ports, process, quantities, scaling
+from ..planning import drain, images, names, ports, process, quantities, resources, scaling
 from ..planning.drain import IN_CLUSTER, DrainBudget, LoadBalancer, Promise
 from ..planning.environment import Environment
-from ..planning.errors import verify
+from ..planning.errors import Expectation, expect, verify
 from ..planning.flows import SAME_NAMESPACE, Flow, Peer
+from ..planning.placement import Placement
 from ..planning.probes import Probe, Probes
 from ..planning.process import ProcessModel
 from ..planning.resources import Resources
 from ..planning.scaling import Autoscaling, Rollout
 from . import availability, foundation, pod
 from .foundation import PACKAGE, Workload
-from .network_policy import Reach
+from .network_policy import Opening, Reach
 
 PORT_NAME = "http"
+METRICS_PORT_NAME = "metrics"
 SERVICE_PORT = 80
 """Port of the Service inside the cluster; TLS ends in front of it."""
 
@@ -50,13 +52,15 @@ class FastApiServiceArgs:
     egress: tuple[Flow, ...] = ()
     """What the service may open connections to, besides DNS."""
     env: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Environment variables in clear."""
+    """Environment variables in clear, besides `ENVIRONMENT` and `SERVICE_NAME`."""
     environment: Environment = Environment.PRODUCTION
     """What the stack promises; decides how strictly the rest is checked."""
     load_balancer: LoadBalancer = IN_CLUSTER
     """What stands in front of the pods; its clocks decide how long a pod takes to stop."""
     metrics_port: int | None = None
     """Port of the metrics endpoint, never part of the Service; none when the app has no such port."""
+    placement: Placement = Placement()
+    """Nodes that the pods run on, and the credentials for the image."""
     port: int = 8000
     """Port the server listens on; 1024 or more, because the process is not root."""
     probes: Probes = Probes()
@@ -84,8 +88,19 @@ class FastApiServiceArgs:
             scaling.replica_expectation("autoscaling.min_replicas", self.autoscaling.min_replicas, self.environment),
             *ports.expectations(metrics_port=self.metrics_port, port=self.port),
             quantities.expectation("tmp_size", self.tmp_size, "64Mi"),
+            resources.scratch_expectation(self.tmp_size, self.resources),
+            scaling.startup_expectation(self.rollout, self.probes.startup),
+            drain.source_expectation(self.load_balancer, has_callers=self.callers != (SAME_NAMESPACE,)),
+            self._scraped(),
             *foundation.env_expectations(self.env, self.secrets),
             *self.drain_budget().expectations(),
+        )
+
+    def _scraped(self) -> Expectation:
+        return expect(
+            "scrapers", not self.scrapers or self.metrics_port is not None, got=f"{len(self.scrapers)} without a port",
+            want="a metrics_port beside them", why="there is nothing that they could read",
+            fix="Set metrics_port to the port of the metrics endpoint.",
         )
 
     def drain_budget(self) -> DrainBudget:
@@ -100,7 +115,10 @@ class FastApiServiceArgs:
 
 
 class FastApiService(pulumi.ComponentResource):
-    """Runs one FastAPI image; done when the new release serves."""
+    """Runs one FastAPI image; done when the new release serves.
+
+    The first deploy begins with one pod, and the autoscaler raises that to its minimum within seconds.
+    """
 
     address: pulumi.Output[str]
     """`http://` address of the Service inside the cluster; known once the release serves."""
@@ -148,12 +166,10 @@ def _workload(args: FastApiServiceArgs) -> Workload:
     )
 
 
-def _ingress(args: FastApiServiceArgs) -> tuple[Flow, ...]:
+def _ingress(args: FastApiServiceArgs) -> tuple[Opening, ...]:
     outside = tuple(Peer(cidr=network) for network in args.load_balancer.networks)
-    calls = tuple(Flow(peer=peer, ports=(args.port,)) for peer in (*args.callers, *outside))
-    if args.metrics_port is None:
-        return calls
-    return (*calls, *(Flow(peer=peer, ports=(args.metrics_port,)) for peer in args.scrapers))
+    calls = tuple(Opening(peer=peer, port=PORT_NAME) for peer in (*args.callers, *outside))
+    return (*calls, *(Opening(peer=peer, port=METRICS_PORT_NAME) for peer in args.scrapers))
 
 
 def _promise(args: FastApiServiceArgs) -> dict[str, str]:
@@ -181,13 +197,14 @@ def _pod(args: FastApiServiceArgs, workload: Workload, base: foundation.Foundati
         service_account=base.service_account,
         grace_seconds=args.drain_budget().termination_grace_seconds,
         tmp_size=args.tmp_size,
+        placement=args.placement,
         spread_over=workload.selector,
     )
 
 
 def _container(args: FastApiServiceArgs, base: foundation.Foundation) -> core.v1.ContainerArgs:
     pause = core.v1.SleepActionArgs(seconds=args.drain_budget().pre_stop_seconds)
-    metrics = {} if args.metrics_port is None else {"metrics": args.metrics_port}
+    metrics = {} if args.metrics_port is None else {METRICS_PORT_NAME: args.metrics_port}
     return pod.container(
         pod.ContainerSpec(
             name="api",

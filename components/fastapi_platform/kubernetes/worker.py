@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 import pulumi
 from pulumi_kubernetes import apps, core, meta
 
-from ..planning import images, names, quantities, scaling
+from ..planning import images, names, quantities, resources, scaling
 from ..planning.environment import Environment
 from ..planning.errors import Expectation, expect, verify
 from ..planning.flows import Flow
+from ..planning.placement import Placement
 from ..planning.probes import Probe
 from ..planning.resources import Resources
 from ..planning.scaling import Autoscaling, Rollout
@@ -45,7 +46,10 @@ class BackgroundWorkerArgs:
     """Name of the worker within its service; a DNS label of at most 18 characters."""
 
     autoscaling: Autoscaling | None = None
-    """Bounds of the replica count when CPU decides it; none for a fixed count."""
+    """Bounds of the replica count when CPU decides it; none for a fixed count.
+
+    The deploy that goes from a fixed count to bounds passes through one pod.
+    """
     egress: tuple[Flow, ...] = ()
     """What the worker may open connections to, besides DNS."""
     env: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -56,6 +60,8 @@ class BackgroundWorkerArgs:
     """How often `heartbeat_command` runs, and how many failures restart the worker."""
     heartbeat_command: tuple[str, ...] = ()
     """Command in the container that fails when the worker is stuck; none: only a crash restarts it."""
+    placement: Placement = Placement()
+    """Nodes that the pods run on, and the credentials for the image."""
     replicas: int = 2
     """Number of pods when `autoscaling` is none."""
     resources: Resources = Resources()
@@ -81,6 +87,9 @@ class BackgroundWorkerArgs:
             expect("stop_timeout_seconds", self.stop_timeout_seconds >= 1, want="1 second or more",
                    why="every task in progress would be lost at every release"),
             quantities.expectation("tmp_size", self.tmp_size, "64Mi"),
+            resources.scratch_expectation(self.tmp_size, self.resources),
+            foundation.command_expectation("command", self.command),
+            foundation.command_expectation("heartbeat_command", self.heartbeat_command),
             *foundation.env_expectations(self.env, self.secrets),
         )
 
@@ -140,6 +149,7 @@ def _deployment(
                     service_account=base.service_account,
                     grace_seconds=args.stop_timeout_seconds + STOP_MARGIN_SECONDS,
                     tmp_size=args.tmp_size,
+                    placement=args.placement,
                     spread_over=workload.selector,
                 ),
                 pod.container(_container(args, base)),

@@ -32,7 +32,7 @@ class LoadBalancer:
     """What stands in front of the pods: where it connects from, and its clocks. Defaults: Google Cloud with NEGs."""
 
     networks: tuple[str, ...] = ()
-    """Networks it connects from, in CIDR notation; none when only pods of the cluster call."""
+    """Networks it connects from, in CIDR notation; none when it runs as pods, which are then `callers`."""
     removal_lag_seconds: int = 25
     """Until no new request reaches a pod that is being stopped; 25 behind a Google Cloud NEG, 5 inside a cluster."""
     timeout_seconds: int | None = 30
@@ -57,6 +57,21 @@ class LoadBalancer:
             *(expect(clock, seconds is None or seconds >= 1, want="1 second or more, or nothing",
                      why="time runs forward") for clock, seconds in clocks.items()),
         )
+
+
+def source_expectation(load_balancer: LoadBalancer, has_callers: bool) -> Expectation:
+    """That a load balancer can reach the pods at all.
+
+    Args:
+        load_balancer: What stands in front.
+        has_callers: Whether pods were named that may call the service, beyond those of its own namespace.
+    """
+    return expect(
+        "load_balancer.networks", bool(load_balancer.networks) or has_callers or load_balancer == IN_CLUSTER,
+        got="no network", want="the networks it connects from, such as 35.191.0.0/16 and 130.211.0.0/22",
+        why="everything that is not declared is refused, its health checks too",
+        fix="Set load_balancer.networks, or name its pods in callers.",
+    )
 
 
 IN_CLUSTER = LoadBalancer(removal_lag_seconds=5, timeout_seconds=None, drain_seconds=None, idle_seconds=None)

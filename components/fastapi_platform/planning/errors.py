@@ -50,10 +50,6 @@ class PlatformError(ValueError):
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
-    def under(self, owner: str) -> "PlatformError":
-        """The same error with every problem moved below `owner`."""
-        return PlatformError(problem.under(owner) for problem in self.problems)
-
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
@@ -90,15 +86,6 @@ def verify(owner: object, *expectations: Expectation) -> None:
     problems = [_problem(owner, expectation) for expectation in expectations if not expectation.holds]
     if problems:
         raise PlatformError(problems)
-
-
-def check(owner: object, field: str, holds: bool, *, want: str, why: str, fix: str = "") -> None:
-    """`verify` for a single field.
-
-    Raises:
-        PlatformError: when the value is not acceptable.
-    """
-    verify(owner, expect(field, holds, want=want, why=why, fix=fix))
 
 
 def shown(value: object) -> str:

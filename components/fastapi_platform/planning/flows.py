@@ -62,8 +62,17 @@ SAME_NAMESPACE = Peer()
 
 def is_network(text: str) -> bool:
     """Whether the text is a network in CIDR notation, without host bits."""
+    return "/" in text and _network(text) is not None
+
+
+def is_bounded_network(text: str) -> bool:
+    """Whether the text is a network or an address, and not the network of all addresses."""
+    network = _network(text)
+    return network is not None and network.prefixlen > 0
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
     try:
-        ipaddress.ip_network(text)
+        return ipaddress.ip_network(text)
     except ValueError:
-        return False
-    return True
+        return None

@@ -9,7 +9,8 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .errors import Expectation, expect, verify
+from . import flows
+from .errors import Expectation, expect, shown, verify
 
 _IMPORT_STRING = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
@@ -18,7 +19,8 @@ class Server(StrEnum):
     """Which server answers requests in the pod."""
 
     RUNTIME = "runtime"
-    """`fastapi_platform_runtime.serve` from the image: uvicorn with a lame duck, so that a rollout fails no request."""
+    """`python -m fastapi_platform_runtime.serve`, which the image must bring: uvicorn with a lame duck, so that a
+    rollout fails no request."""
     UVICORN = "uvicorn"
     """Plain uvicorn: connections that clients keep open are cut under their next request at every rollout."""
     GUNICORN = "gunicorn"
@@ -50,7 +52,7 @@ class ProcessModel:
     """Seconds an idle connection stays open; longer than the load balancer's 600, or it reuses a dead one."""
     lame_duck_seconds: int = 5
     """Seconds of serving on after SIGTERM, with `Connection: close` on every answer; only the runtime server can."""
-    server: Server = Server.RUNTIME
+    server: Server = Server.UVICORN
     """Which server answers."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses or networks whose `X-Forwarded-*` headers are believed; none by default, never `*`."""
@@ -73,8 +75,10 @@ class ProcessModel:
             expect("backlog", 64 <= self.backlog <= 65535, want="64 to 65535", why="the kernel accepts no more"),
             expect("concurrency_limit", self.concurrency_limit is None or self.concurrency_limit >= 1,
                    want="1 or more, or nothing", why="a server that accepts no request serves nobody"),
-            expect("trusted_proxies", "*" not in self.trusted_proxies, want="addresses or networks",
-                   why="'*' lets every client claim any address", fix="List your load balancer's networks."),
+            *(expect("trusted_proxies", flows.is_bounded_network(proxy), got=shown(proxy),
+                     want="addresses or networks such as 35.191.0.0/16",
+                     why="whoever is believed may claim any address, so it must not be everybody",
+                     fix="List your load balancer's networks.") for proxy in self.trusted_proxies),
         )
 
     def _timings(self) -> tuple[Expectation, ...]:

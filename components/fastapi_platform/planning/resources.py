@@ -8,7 +8,7 @@ Source: https://kubernetes.io/docs/concepts/configuration/manage-resources-conta
 from dataclasses import dataclass
 
 from . import quantities
-from .errors import expect, verify
+from .errors import Expectation, expect, verify
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,32 +17,23 @@ class Resources:
 
     cpu: str = "250m"
     """CPU request, a quantity of cores; what the autoscaler's percentage is a percentage of."""
-    memory: str = "256Mi"
-    """Memory request and limit, a quantity of bytes."""
     cpu_limit: str | None = None
     """CPU limit, a quantity of cores; none by default, because throttling shows up as latency without a cause."""
     ephemeral_storage: str = "256Mi"
     """Request and limit for logs and scratch files, a quantity of bytes; beyond it the pod is evicted."""
+    memory: str = "256Mi"
+    """Memory request and limit, a quantity of bytes."""
     memory_limit: str | None = None
     """Only to let a container burst above its request; none means the request."""
 
     def __post_init__(self) -> None:
-        memory_limit = self.memory if self.memory_limit is None else self.memory_limit
-        cpu_limit = self.cpu if self.cpu_limit is None else self.cpu_limit
         verify(
             self,
             quantities.expectation("cpu", self.cpu, "250m"),
             quantities.expectation("memory", self.memory, "256Mi"),
             quantities.expectation("ephemeral_storage", self.ephemeral_storage, "256Mi"),
-            expect(
-                "memory_limit", quantities.at_most(self.memory, memory_limit), want=f"{self.memory} or more",
-                why="a limit below the request is refused by Kubernetes",
-                fix="Raise memory_limit, or leave it out: the request is then the limit.",
-            ),
-            expect(
-                "cpu_limit", quantities.at_most(self.cpu, cpu_limit), want=f"{self.cpu} or more",
-                why="a limit below the request is refused by Kubernetes", fix="Raise cpu_limit, or leave it out.",
-            ),
+            *_limit("memory_limit", self.memory_limit, request=self.memory, example="512Mi"),
+            *_limit("cpu_limit", self.cpu_limit, request=self.cpu, example="500m"),
         )
 
     @property
@@ -56,3 +47,23 @@ class Resources:
         memory = self.memory if self.memory_limit is None else self.memory_limit
         limits = {"memory": memory, "ephemeral-storage": self.ephemeral_storage}
         return limits | ({} if self.cpu_limit is None else {"cpu": self.cpu_limit})
+
+
+def scratch_expectation(tmp_size: str, resources: Resources) -> Expectation:
+    """That `/tmp` fits into the disk that the container may use: Kubernetes counts one within the other."""
+    return expect(
+        "tmp_size", quantities.at_most(tmp_size, resources.ephemeral_storage),
+        want=f"{resources.ephemeral_storage} or less (resources.ephemeral_storage)",
+        why="a pod that fills its /tmp would be evicted before it has used the size it was promised",
+        fix="Lower tmp_size, or raise resources.ephemeral_storage.",
+    )
+
+
+def _limit(field: str, limit: str | None, *, request: str, example: str) -> tuple[Expectation, ...]:
+    if limit is None:
+        return ()
+    enough = expect(
+        field, quantities.at_most(request, limit), want=f"{request} or more",
+        why="a limit below the request is refused by Kubernetes", fix=f"Raise {field}, or leave it out.",
+    )
+    return (quantities.expectation(field, limit, example), enough)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from .environment import Environment
 from .errors import Expectation, expect, verify
+from .probes import Probe
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,7 +17,7 @@ class Autoscaling:
     """Bounds and target of a horizontal pod autoscaler."""
 
     max_replicas: int = 10
-    """Most pods, rollout surge not counted; the connection budget is computed for it."""
+    """Most pods, rollout surge not counted; together they must fit the connections of the database."""
     min_replicas: int = 2
     """Fewest pods; 2 or more in production."""
     scale_down_window_seconds: int = 300
@@ -73,14 +74,22 @@ class Rollout:
         )
 
 
-def peak_pods(max_replicas: int, surge_percent: int) -> int:
-    """Most pods that exist at once: the autoscaler's maximum plus the surge of a rollout, rounded up."""
-    return max_replicas + -(-max_replicas * surge_percent // 100)
-
-
 def replica_expectation(field: str, replicas: int, environment: Environment) -> Expectation:
     """That an environment's promise survives the loss of one pod."""
+    if not environment.needs_two_replicas:
+        return expect(field, replicas >= 1, got=f"{replicas}", want="1 or more", why="nothing would run")
     return expect(
-        field, replicas >= 2 or not environment.needs_two_replicas, got=f"{replicas}", want="2 or more",
+        field, replicas >= 2, got=f"{replicas}", want="2 or more",
         why=f"a {environment} stack with one pod is down at every node upgrade",
+    )
+
+
+def startup_expectation(rollout: Rollout, startup: Probe) -> Expectation:
+    """That a rollout waits for a pod at least as long as its startup probe does."""
+    slowest = startup.budget_seconds + rollout.min_ready_seconds
+    return expect(
+        "rollout.progress_deadline_seconds", rollout.progress_deadline_seconds > slowest,
+        got=f"{rollout.progress_deadline_seconds} seconds",
+        want=f"more than {slowest} seconds (what probes.startup allows, and rollout.min_ready_seconds)",
+        why="a rollout whose pods may still be starting would be given up",
     )

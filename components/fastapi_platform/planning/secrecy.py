@@ -10,12 +10,17 @@ REDACTED = "[secret]"
 """What every output shows in place of a secret."""
 
 _NAME = re.compile(
-    r"(?:^|_)(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|SECRETS|TOKEN|API_?KEY|ACCESS_?KEY|SIGNING_?KEY|PRIVATE_?KEY|"
-    r"ENCRYPTION_?KEY|SECRET_?KEY|CREDENTIALS?|DSN|DATABASE_URL|REDIS_URL|JWT_KEY)$"
+    r"(?:PASSWORDS?|PASSWD|PASSPHRASE)$"  # also as one word: PGPASSWORD
+    r"|(?:^|_)(?:PASS|PW|PWD|SECRETS?|TOKENS?|CREDENTIALS?|DSN|DATABASE_URL|REDIS_URL|SECRET_KEY_BASE)$"
+    r"|(?:^|_)(?:ACCESS|ACCOUNT|API|AUTH|COOKIE|ENCRYPTION|FERNET|HMAC|JWT|MASTER)_?KEYS?$"
+    r"|(?:^|_)(?:PRIVATE|SECRET|SESSION|SIGNING|STRIPE)_?KEYS?$"
 )
 _VALUE = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----"  # PEM
-    r"|\b[a-z][a-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@"  # URL with a password
+    r"|\b[a-z][a-z0-9+.-]*://[^/\s:@]*:(?![0-9]+/)[^\s@]+@"  # URL with a password
+    r"|[?&](?:password|passwd|sslpassword|token|api_?key|secret)=[^\s&]"  # the same as a parameter
+    r"|(?i:(?:password|passwd|secret|token)=[^\s$\"'])"  # an option, a file of variables
+    r"|\b(?:Bearer|Basic) [A-Za-z0-9+/._~-]{16,}=*"  # Authorization header
     r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"  # JWT
     r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"  # AWS access key
     r"|\bAIza[0-9A-Za-z_-]{35}\b"  # Google API key

@@ -16,7 +16,7 @@ from fastapi_platform import (
     SecretKey,
 )
 from fastapi_platform_policy.program import Program
-from fastapi_platform_policy.record import Marker, Record
+from fastapi_platform_policy.record import Marker, Record, at, items
 from tests.conftest import IMAGE, Recorder, of_type
 
 JOB = "kubernetes:batch/v1:Job"
@@ -106,17 +106,26 @@ def test_it_reaches_only_what_it_was_told_to(record: Recorder):
     }
 
 
+def test_its_own_secrets_never_move_it_to_another_database(record: Recorder):
+    other = SecretKey("other-db", "pooled")
+    args = valid_args(secrets={"DATABASE_URL": other, "LICENSE": SecretKey("licenses", "key")})
+    found = record.one("kubernetes:batch/v1:Job", MigrationJob, args)
+    variables = items(found.at("spec", "template", "spec", "containers", 0, "env"))
+    secrets = {at(each, "name"): at(each, "valueFrom", "secretKeyRef", "name") for each in variables}
+    assert secrets == {"DATABASE_URL": "orders-db", "LICENSE": "licenses"}
+
+
 # knobs
 
 
-@pytest.mark.parametrize("change", [{"image": IMAGE[:-1] + "b"}, {"command": ("alembic", "upgrade", "head")}])
+@pytest.mark.parametrize("change", [{"image": IMAGE[:-1] + "b"}, {"command": ("alembic", "upgrade", "heads")}])
 def test_another_release_is_another_job(change: dict[str, Any]):
     assert valid_args(**change).job_name != valid_args().job_name
 
 
 @pytest.mark.parametrize("change", [{"deadline_seconds": 600}, {"env": {"LOG_LEVEL": "debug"}}])
 def test_the_same_release_is_the_same_job(change: dict[str, Any]):
-    """A second `up` of a finished release runs nothing."""
+    """The name is how people and runbooks find the migration of a release."""
     assert valid_args(**change).job_name == valid_args().job_name
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fastapi_platform import PlatformError, RestrictedNamespace, RestrictedNamespaceArgs
-from fastapi_platform_policy.record import at
+from fastapi_platform_policy.record import Marker, at
 from tests.conftest import Recorder
 
 SPACE = "kubernetes:core/v1:Namespace"
@@ -32,6 +32,22 @@ def test_a_namespace_of_somebody_else_is_labelled_and_never_deleted(record: Reco
     assert [each.type.rpartition(":")[2] for each in found if each.custom] == ["NamespacePatch", "NetworkPolicy"]
     labels = record.one(PATCH, RestrictedNamespace, valid_args(existing=True)).at("metadata", "labels")
     assert at(labels, "pod-security.kubernetes.io/enforce") == "restricted"
+
+
+def test_a_namespace_that_others_live_in_is_left_to_them(record: Recorder):
+    """Their pods may not be restricted, and nobody has declared what those pods talk to."""
+    args = valid_args(existing=True, deny_traffic=False, enforce_pod_security=False)
+    assert [each.type for each in record.all(RestrictedNamespace, args) if each.custom] == [PATCH]
+    labels = record.one(PATCH, RestrictedNamespace, args).at("metadata", "labels")
+    assert at(labels, "pod-security.kubernetes.io/enforce") is Marker.ABSENT
+    assert at(labels, "pod-security.kubernetes.io/warn") == "restricted"
+    assert at(labels, "app.kubernetes.io/managed-by") is Marker.ABSENT
+
+
+@pytest.mark.parametrize("name", ["kube-system", "default"])
+def test_a_namespace_of_the_cluster_itself_is_refused(name: str):
+    with pytest.raises(PlatformError, match=rf"namespace: got {name}, want a namespace of the service's own"):
+        valid_args(namespace=name, existing=True)
 
 
 # invariants

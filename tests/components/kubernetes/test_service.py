@@ -100,7 +100,8 @@ def test_the_pause_needs_no_shell_in_the_image(record: Recorder):
 
 def test_the_grace_is_the_sum_of_the_drain_budget(record: Recorder):
     """preStop 20 + lame duck 5 + graceful 30 + margin 5 behind a load balancer; too little kills requests."""
-    found = deployment(record, load_balancer=LoadBalancer())
+    behind = LoadBalancer(networks=("35.191.0.0/16",))
+    found = deployment(record, load_balancer=behind, process=ProcessModel(server=Server.RUNTIME))
     assert pod(found)["terminationGracePeriodSeconds"] == 60
     assert container(found)["lifecycle"]["preStop"]["sleep"]["seconds"] == 20
 
@@ -168,7 +169,7 @@ def test_scaling_is_quick_up_and_slow_down(record: Recorder):
 def test_traffic_is_denied_both_ways_but_what_is_declared(record: Recorder):
     policy = record.one("kubernetes:networking.k8s.io/v1:NetworkPolicy", FastApiService, valid_args())
     assert policy.at("spec", "policyTypes") == ["Ingress", "Egress"]
-    port = {"port": 8000, "protocol": "TCP"}
+    port = {"port": "http", "protocol": "TCP"}
     assert policy.at("spec", "ingress") == [{"from": [{"podSelector": {}}], "ports": [port]}]
     rules: Any = policy.at("spec", "egress")
     assert {port["port"] for rule in rules for port in rule["ports"]} == {53}
@@ -217,7 +218,7 @@ def differences(record: Recorder, **overrides: Any) -> set[str]:
         ({"secrets": {"API_KEY": SecretKey("keys", "api")}}, {"Deployment"}),
         ({"autoscaling": Autoscaling(max_replicas=5)}, {"HorizontalPodAutoscaler"}),
         ({"resources": Resources(memory="512Mi")}, {"Deployment"}),
-        ({"port": 9000}, {"Deployment", "NetworkPolicy"}),
+        ({"port": 9000}, {"Deployment"}),
         ({"request_timeout_seconds": 20}, {"Deployment"}),
         ({"load_balancer": LoadBalancer(networks=("35.191.0.0/16",))}, {"Deployment", "NetworkPolicy"}),
         ({"process": ProcessModel(workers=2)}, {"Deployment"}),

@@ -8,7 +8,8 @@ from fastapi_platform.planning import secrecy
 @pytest.mark.parametrize(
     "name",
     ["PASSWORD", "DB_PASSWORD", "SECRET_KEY", "API_KEY", "APIKEY", "STRIPE_TOKEN", "DATABASE_URL", "SENTRY_DSN",
-     "jwt_key"],
+     "jwt_key", "PGPASSWORD", "DB_PASS", "SMTP_PW", "MYSQL_PWD", "SECRET_KEY_BASE", "SESSION_KEY", "FERNET_KEY",
+     "HMAC_KEY", "API_TOKENS", "PASSWORDS", "STRIPE_KEY"],
 )
 def test_a_name_that_usually_holds_a_credential_is_suspected(name: str):
     assert secrecy.name_looks_secret(name)
@@ -17,7 +18,7 @@ def test_a_name_that_usually_holds_a_credential_is_suspected(name: str):
 @pytest.mark.parametrize(
     "name",
     ["TOKEN_TTL_SECONDS", "PASSWORD_MIN_LENGTH", "SECRET_NAME", "API_KEY_HEADER", "JWT_KEY_FILE", "LOG_LEVEL",
-     "TOKENS_PER_MINUTE"],
+     "TOKENS_PER_MINUTE", "COMPASS", "PARTITION_KEY", "PUBLIC_KEY"],
 )
 def test_a_name_about_a_credential_is_not(name: str):
     assert not secrecy.name_looks_secret(name)
@@ -28,6 +29,11 @@ def test_a_name_about_a_credential_is_not(name: str):
     [
         "postgresql://orders:hunter2@db:5432/orders",
         "redis://:hunter2@cache:6379/0",
+        "postgresql://orders:hunt/er2@db:5432/orders",
+        "postgresql://db/orders?user=orders&password=hunter2",
+        "Bearer 3f9c1b0a5d7e4f2a8b6c",
+        "LOG_LEVEL=info\nDB_PASSWORD=hunter2",
+        "--password=hunter2",
         "-----BEGIN PRIVATE KEY-----",
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc",
         "AKIAIOSFODNN7EXAMPLE",
@@ -42,7 +48,8 @@ def test_the_shape_of_a_credential_is_recognised(value: str):
 
 
 @pytest.mark.parametrize(
-    "value", ["", "info", "https://example.com/path", "postgresql://db:5432/orders", "orders@example.com", "10.0.0.0/8"]
+    "value", ["", "info", "https://example.com/path", "postgresql://db:5432/orders", "orders@example.com", "10.0.0.0/8",
+              "http://orders:8000/users/@me", "Bearer tokens", "--token-ttl=30", "export PASSWORD=$DB_PASSWORD"]
 )
 def test_ordinary_values_are_left_alone(value: str):
     assert not secrecy.value_looks_secret(value)

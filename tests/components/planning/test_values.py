@@ -3,13 +3,12 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from fastapi_platform.planning import ports, scaling
+from fastapi_platform.planning import ports, resources, scaling
 from fastapi_platform.planning.environment import Environment
 from fastapi_platform.planning.errors import PlatformError
 from fastapi_platform.planning.flows import Flow, Peer
+from fastapi_platform.planning.placement import Toleration
 from fastapi_platform.planning.probes import Probe, Probes
 from fastapi_platform.planning.process import ProcessModel
 from fastapi_platform.planning.resources import Resources
@@ -22,6 +21,8 @@ from fastapi_platform.planning.scaling import Autoscaling, Rollout
         (Resources, {"memory": "256Mi", "memory_limit": "255Mi"}, "memory_limit"),
         (Resources, {"cpu": "250m", "cpu_limit": "0.2"}, "cpu_limit"),
         (Resources, {"cpu": "a lot"}, "cpu"),
+        (Resources, {"cpu_limit": "two"}, "cpu_limit"),
+        (Resources, {"memory_limit": "lots"}, "memory_limit"),
         (Resources, {"memory": "1 Gi"}, "memory"),
         (Resources, {"ephemeral_storage": "0"}, "ephemeral_storage"),
         (Probe, {"period_seconds": 0, "failure_threshold": 1, "timeout_seconds": 1}, "period_seconds"),
@@ -43,10 +44,15 @@ from fastapi_platform.planning.scaling import Autoscaling, Rollout
         (ProcessModel, {"backlog": 63}, "backlog"),
         (ProcessModel, {"concurrency_limit": 0}, "concurrency_limit"),
         (ProcessModel, {"trusted_proxies": ("*",)}, "trusted_proxies"),
+        (ProcessModel, {"trusted_proxies": ("10.0.0.0/8", "0.0.0.0/0")}, "trusted_proxies"),
+        (ProcessModel, {"trusted_proxies": ("nginx",)}, "trusted_proxies"),
         (ProcessModel, {"graceful_timeout_seconds": 0}, "graceful_timeout_seconds"),
         (ProcessModel, {"keep_alive_seconds": 0}, "keep_alive_seconds"),
         (ProcessModel, {"lame_duck_seconds": -1}, "lame_duck_seconds"),
         (Peer, {"cidr": "10.0.0.1/8"}, "cidr"),
+        (Peer, {"cidr": "10.0.0.1"}, "cidr"),
+        (Toleration, {"key": ""}, "key"),
+        (Toleration, {"key": "spot", "effect": "Never"}, "effect"),
         (Peer, {"cidr": "10.0.0.0/8", "namespace": "kube-system"}, "cidr"),
         (Flow, {"peer": Peer(), "ports": ()}, "ports"),
         (Flow, {"peer": Peer(), "ports": (80, 80)}, "ports"),
@@ -66,6 +72,8 @@ def test_a_value_beyond_the_edge_is_refused_by_name(kind: type[Any], arguments: 
         (Probe, {"period_seconds": 1, "failure_threshold": 1, "timeout_seconds": 1}),
         (Autoscaling, {"min_replicas": 1, "max_replicas": 2}),
         (Rollout, {"surge_percent": 100, "min_ready_seconds": 0, "progress_deadline_seconds": 1}),
+        (ProcessModel, {"trusted_proxies": ("10.0.0.1", "fd00::/8")}),
+        (Toleration, {"key": "spot"}),
         (ProcessModel, {"app": "a:b", "workers": 64, "backlog": 64, "concurrency_limit": 1, "lame_duck_seconds": 0}),
         (Flow, {"peer": Peer(cidr="::/0"), "ports": (1, 65535), "protocol": "UDP"}),
     ],
@@ -84,10 +92,21 @@ def test_a_probes_budget_is_what_it_takes_to_act():
     assert Probes().startup.budget_seconds == 60
 
 
-@given(st.integers(min_value=1, max_value=10_000), st.integers(min_value=1, max_value=100))
-def test_the_surge_is_rounded_up_as_kubernetes_rounds_it(replicas: int, percent: int):
-    peak = scaling.peak_pods(replicas, percent)
-    assert replicas < peak <= replicas + replicas * percent / 100 + 1
+def test_a_rollout_waits_as_long_as_a_pod_may_take_to_start():
+    """A rollout that gives up first fails every release of a slow image."""
+    slow = Probe(period_seconds=10, failure_threshold=30)
+    assert not scaling.startup_expectation(Rollout(), slow).holds
+    assert scaling.startup_expectation(Rollout(progress_deadline_seconds=306), slow).holds
+
+
+def test_tmp_fits_into_the_disk_that_the_container_may_use():
+    assert not resources.scratch_expectation("10Gi", Resources()).holds
+    assert resources.scratch_expectation("256Mi", Resources()).holds
+
+
+@pytest.mark.parametrize("environment", list(Environment))
+def test_no_pod_at_all_is_refused_everywhere(environment: Environment):
+    assert not scaling.replica_expectation("replicas", 0, environment).holds
 
 
 @pytest.mark.parametrize(
