@@ -91,7 +91,7 @@ MISTAKES: dict[str, Any] = {
     "name": "n" * 80,
 }  # fmt: skip
 EXPECTED = (
-    "name: got nnn", "service.prot: got an unknown key", "service.tmp_size: got ['x'], want text",
+    "name: got nnn", "service.prot: got an unknown key", "service.tmp_size: got a list of 1, want text",
     "service.autoscaling.max_replicas: got 3", "service.resources.memory_limit: got 1Mi",
     "service.probes.readiness_path: got /healthz/live", "service.image: got orders:latest",
     "service.port: got 8000, want another port", "service.request_timeout_seconds: got 700 seconds",
