@@ -149,6 +149,28 @@ def _fields(value: Any) -> set[str]:
     return set(own) | {name for child in described for name in _fields(child)}
 
 
+LEAKING: list[tuple[str, Any]] = [
+    ("deployment.spec.template.spec.containers.0.env.0", {"name": "GREETING", "value": "postgresql://u:hunter2@h/db"}),
+    ("deployment.spec.template.spec.containers.0.env.0", {"name": "API_TOKEN", "value": "hunter2"}),
+    ("deployment.spec.template.spec.containers.0.args", ["--password=hunter2"]),
+    ("deployment.spec.template.spec.containers.0.args", ["--password", "hunter2"]),
+    ("config.data.API_TOKEN", "hunter2"),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), LEAKING, ids=[f"{path} {value}" for path, value in LEAKING])
+def test_what_a_rule_calls_a_credential_is_not_printed(path: str, value: Any):
+    """A preview ends up in a pull request, where everybody may read it."""
+    judged = program(changed(path, value))
+    found = reported(judged, outputs={"token": "hunter2"}, messages=(("info", "API_TOKEN=hunter2"),))
+    assert "secrets-not-in-clear" in as_text(found)
+    document = json.dumps(json_format.document([found]))
+    written = manifests.as_stream(manifests.of_program(judged))
+    for printed in (as_text(found), document, written):
+        assert "[secret]" in printed
+        assert "hunter2" not in printed
+
+
 # manifests
 
 
