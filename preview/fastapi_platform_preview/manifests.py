@@ -57,19 +57,25 @@ def write(manifests: tuple[Manifest, ...], directory: Path) -> None:
     """Write each manifest into a file of its own, numbered in deploy order; files of an earlier run go first.
 
     Raises:
-        UsageError: when the folder holds something that this command did not write.
+        UsageError: when the folder holds something that this command did not write, or cannot be written.
     """
-    _clear(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / MARK).write_text("Written by `fastapi-platform`; the files beside it are replaced at the next run.\n")
-    for number, manifest in enumerate(manifests, start=1):
-        (directory / f"{number:03d}-{manifest.name}.yaml").write_text(manifest.yaml())
+    try:
+        _clear(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / MARK).write_text("Written by `fastapi-platform`; its neighbours are replaced at the next run.\n")
+        for number, manifest in enumerate(manifests, start=1):
+            (directory / f"{number:03d}-{manifest.name}.yaml").write_text(manifest.yaml())
+    except OSError as error:
+        raise refuse(
+            "--out", "", got=f"{directory} ({error.strerror})", want="a folder that can be written",
+            why="each object goes into a file of its own there", fix="Name another folder.",
+        ) from error
 
 
 def _clear(directory: Path) -> None:
     if not directory.exists():
         return
-    if not directory.is_dir() or (any(directory.iterdir()) and not (directory / MARK).is_file()):
+    if any(directory.iterdir()) and not (directory / MARK).is_file():
         raise refuse(
             "--out", "", got=f"{directory}, which holds other files", want="a new or empty folder",
             why="the files of the last run are removed before writing, and these are not ours",

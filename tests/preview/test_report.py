@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,12 @@ def test_the_gate_is_named_with_what_waits_for_it():
     found = reported(program(GOOD))
     assert [gate.name for step in found.steps for gate in step.gates] == ["migration"]
     assert "gate: Job shop-migrate must succeed before Deployment shop" in as_text(found)
+
+
+def test_what_is_only_patched_is_not_listed_as_created(recorded_stacks: dict[str, Program]):
+    listed = as_text(reported(recorded_stacks["prod"], "prod"))
+    assert "NamespacePatch orders" in listed.partition("Deploy order")[2]
+    assert not re.search(r"\bNamespace orders", listed)
 
 
 # text
