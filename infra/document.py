@@ -11,7 +11,7 @@ from functools import partial
 from typing import Annotated, Any, Literal, Self
 
 import tree
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
 
 from fastapi_platform import (
     BackgroundWorkerArgs,
@@ -24,7 +24,7 @@ from fastapi_platform import (
     ScheduledJobArgs,
     SecretKey,
 )
-from fastapi_platform.planning import flows
+from fastapi_platform.planning import flows, names
 from fastapi_platform.planning.errors import expect, verify
 
 SHARED = frozenset({"environment", "namespace", "service"})
@@ -100,6 +100,12 @@ class ExternalDatabase(Section):
         return self
 
 
+def _checked_name(name: str) -> str:
+    """The name, checked before anything is named after it."""
+    verify(None, names.service_expectation("", name))
+    return name
+
+
 class Document(Section):
     """A whole stack file. The sections that components own are narrowed in `StackFile`."""
 
@@ -113,7 +119,7 @@ class Document(Section):
     """What stands in front of the service."""
     environment: Environment
     """What the stack promises: local, development or production; decides how strictly the rest is checked."""
-    name: str
+    name: Annotated[str, AfterValidator(_checked_name)]
     """Name of the service: part of every address, label and object; a DNS label of at most 30 characters."""
     service: Section
     """The service itself."""

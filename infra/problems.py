@@ -4,6 +4,7 @@ Owns the wording for the shape of the file: unknown keys, missing keys, wrong ty
 values, which the components refuse in their own words.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -16,6 +17,11 @@ from tree import MISSING, Path
 from fastapi_platform.planning import secrecy
 from fastapi_platform.planning.errors import PlatformError, Problem, shown
 
+CONTAINERS = ("dataclass", "dict", "list", "mapping", "model", "tuple")
+"""What pydantic calls the types that hold other values."""
+PRIVATE = frozenset({"args", "command", "env", "secrets"})
+"""Settings whose values may be credentials, whatever they look like: only their type is said."""
+_NAME = re.compile(r"[a-z0-9-]{1,40}")
 TYPE_NAMES = {
     "bool": "true or false", "int": "a whole number", "string": "text", "float": "a number", "tuple": "a list",
     "list": "a list", "dict": "a mapping", "mapping": "a mapping", "model": "a mapping", "dataclass": "a mapping",
@@ -42,6 +48,8 @@ def paths(error: ValidationError, raw: Mapping[str, Any]) -> tuple[Path, ...]:
 def _problems(details: ErrorDetails, schema: dict[str, Any], raw: Mapping[str, Any]) -> Iterator[Problem]:
     path = _path(details["loc"], raw)
     owner, field = _dotted(path[:-1]), str(path[-1]) if path else ""
+    if path and isinstance(path[-1], int):
+        owner, field = "", _dotted(path)
     cause = details.get("ctx", {}).get("error")
     if isinstance(cause, PlatformError):
         yield from (problem.under(_dotted(path)) for problem in cause.problems)
@@ -55,7 +63,7 @@ def _problems(details: ErrorDetails, schema: dict[str, Any], raw: Mapping[str, A
             yield _unknown_kind(details, path)
         case _:
             yield Problem(
-                owner, field, _got(field, details["input"]), _wanted(details), "the setting has another type",
+                owner, field, _got(path, details), _wanted(details), "the setting has another type",
                 f"Correct {_dotted(path)} in the stack file.",
             )
 
@@ -86,8 +94,26 @@ def _wanted(details: ErrorDetails) -> str:
     return TYPE_NAMES.get(kind, details["msg"].removeprefix("Input should be "))
 
 
-def _got(field: str, value: Any) -> str:
-    return secrecy.REDACTED if secrecy.name_looks_secret(field) else shown(value)
+def _got(path: Path, details: ErrorDetails) -> str:
+    """The refused value; only its type where it may be, or hold, a credential in the wrong place."""
+    value: Any = details["input"]
+    if tree.mapping(value) is not None or tree.sequence(value) is not None or PRIVATE.intersection(path):
+        return _kind(value)
+    if path and secrecy.name_looks_secret(str(path[-1])):
+        return secrecy.REDACTED
+    instead_of_many = isinstance(value, str) and details["type"].partition("_")[0] in CONTAINERS
+    return _kind(value) if instead_of_many and not _NAME.fullmatch(value) else shown(value)
+
+
+def _kind(value: object) -> str:
+    fields, elements = tree.mapping(value), tree.sequence(value)
+    if fields is not None:
+        return f"a mapping of {len(fields)}"
+    if elements is not None:
+        return f"a list of {len(elements)}"
+    if isinstance(value, bool | int | float):
+        return "true or false" if isinstance(value, bool) else "a number"
+    return "nothing" if value is None else "text"
 
 
 def _add(path: Path) -> str:

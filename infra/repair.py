@@ -18,9 +18,9 @@ STAND_INS: dict[str, Any] = {
     "edge": {"kind": "none"},
     "environment": "local",
     "name": "service",
-    "service": {"image": "stand-in:0"},
+    "service": {"image": f"stand-in@sha256:{'0' * 64}"},
 }
-"""What a required section is taken for while the others are checked; none of them can cause a problem of its own."""
+"""What a required section is taken for while the others are checked; none causes a problem of its own, anywhere."""
 
 COLLECTIONS = ("schedules", "workers")
 """Sections whose entries stand for themselves: a bad one is left out, and the others are checked."""

@@ -282,5 +282,11 @@ def _encrypted(key: str) -> Problem:
 
 
 def decoded(text: str) -> Any:
-    """A configuration value as the stack file has it; Pulumi hands over objects and lists as JSON, the rest as text."""
-    return json.loads(text) if text.startswith(("{", "[")) else text
+    """A configuration value as the stack file has it; Pulumi hands over objects and lists as JSON, the rest as text.
+
+    A text that only begins like JSON is a text, and is refused where one is not wanted, together with all else.
+    """
+    try:
+        return json.loads(text) if text.startswith(("{", "[")) else text
+    except ValueError:
+        return text

@@ -25,11 +25,16 @@ def mapping(value: object) -> dict[str, Any] | None:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else None
 
 
+def sequence(value: object) -> list[Any] | None:
+    """The value when it is a list."""
+    return cast("list[Any]", value) if isinstance(value, list) else None
+
+
 def child(value: object, key: int | str) -> Any:
     """What a key or an index of a value leads to, or `MISSING`."""
     if isinstance(key, str):
         return (mapping(value) or {}).get(key, MISSING)
-    elements = cast("list[Any]", value) if isinstance(value, list) else []
+    elements = sequence(value) or []
     return elements[key] if key < len(elements) else MISSING
 
 

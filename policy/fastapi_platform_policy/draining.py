@@ -4,16 +4,18 @@ Owns reading preStop, grace and server timings from a pod template. Deliberately
 annotation, everything else is what the pod will really do.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fastapi_platform.planning.drain import IN_CLUSTER, PROMISE_ANNOTATION, DrainBudget, Promise, read_promise
 
 from . import servers
 from .record import Marker, text
-from .workloads import Workload
+from .workloads import Container, Workload
 
 DEFAULT_GRACE_SECONDS = 30
 """What Kubernetes gives a pod that states nothing."""
+SEVERAL = "which of its containers serves cannot be told from here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +38,15 @@ class Unreadable:
 
 
 def drain_budget(workload: Workload) -> ReadBudget | Unreadable:
-    """The budget of the workload's first container, or why it cannot be computed."""
-    containers = [container for container in workload.containers() if not container.starts_first]
-    if not containers:
-        return Unreadable(unsure=["its containers are known only after the deployment"])
-    pause = containers[0].at("lifecycle", "preStop", "sleep", "seconds")
-    other_hook = containers[0].at("lifecycle", "preStop")
-    timings = servers.read(containers[0])
-    wrong = [f"container {containers[0].name} has no preStop pause"] if other_hook is Marker.ABSENT else []
+    """The budget of the container that serves, or why it cannot be computed."""
+    serving = _serving(workload)
+    if len(serving) != 1:
+        return Unreadable(unsure=[SEVERAL if serving else "its containers are known only after the deployment"])
+    container = serving[0]
+    pause = container.at("lifecycle", "preStop", "sleep", "seconds")
+    other_hook = container.at("lifecycle", "preStop")
+    timings = servers.read(container)
+    wrong = [f"container {container.name} has no preStop pause"] if other_hook is Marker.ABSENT else []
     if timings is not None and timings.graceful_timeout_seconds is None:
         wrong.append(f"{timings.server} has no graceful timeout and may wait until it is killed")
     if wrong:
@@ -53,6 +56,23 @@ def drain_budget(workload: Workload) -> ReadBudget | Unreadable:
     if timings is None or not isinstance(pause, int) or not isinstance(grace, int):
         return Unreadable(unsure=[_what_is_missing(timings, pause is Marker.ABSENT)])
     return _budget(workload, timings, pause, grace)
+
+
+def _serving(workload: Workload) -> list[Container]:
+    """The containers that may be the one which serves: each clue narrows them, unless it would leave none.
+
+    A known server in the command is the best clue, then being asked whether it is ready, then having ports; beside a
+    proxy whose timings nobody can read the server that can be read is the one that is judged.
+    """
+    found = [container for container in workload.containers() if not container.starts_first]
+    clues: tuple[Callable[[Container], bool], ...] = (
+        lambda container: servers.read(container) is not None,
+        lambda container: container.at("readinessProbe") is not Marker.ABSENT,
+        lambda container: container.at("ports") is not Marker.ABSENT,
+    )
+    for clue in clues:
+        found = [container for container in found if clue(container)] or found
+    return found
 
 
 def _budget(workload: Workload, timings: servers.ServerTimings, pause: int, grace: int) -> ReadBudget:

@@ -8,7 +8,7 @@ preview of the engine, or an exported state.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 
 class Marker(Enum):
@@ -111,6 +111,15 @@ def text(value: Value) -> str:
 def mapping(value: Value) -> Mapping[str, Value]:
     """A mapping value; empty for anything else."""
     return value if isinstance(value, Mapping) else {}
+
+
+def plain(value: Value) -> Any:
+    """A value as JSON-compatible data: markers as text, mappings in the order of their keys."""
+    if isinstance(value, Marker):
+        return value.value
+    if isinstance(value, Mapping):
+        return {key: plain(child) for key, child in sorted(value.items())}
+    return value if isinstance(value, str) or not isinstance(value, Sequence) else [plain(child) for child in value]
 
 
 def markers(value: Value, path: str = "") -> list[tuple[str, Marker]]:

@@ -30,7 +30,7 @@ class Selection:
 
     @property
     def everything(self) -> bool:
-        """Whether the selector is there and empty: it picks every pod of the namespace."""
+        """Whether the selector is there and empty: then it picks every pod of the namespace. Never so for a Service."""
         return isinstance(self.selector, Mapping) and not _requirements(self.selector)
 
 
@@ -91,7 +91,8 @@ def of_record(record: Record, index: PodIndex) -> Iterator[Selection]:
     match kubernetes_kind(record):
         case "Service":
             selector = record.at("spec", "selector")
-            if selector is not Marker.ABSENT:
+            # Without labels to look for a Service picks nothing: somebody else writes its endpoints.
+            if selector not in (Marker.ABSENT, {}):
                 yield index.selection(record, "Service", selector)
         case "PodDisruptionBudget":
             yield index.selection(record, "PodDisruptionBudget", record.at("spec", "selector"))

@@ -42,8 +42,9 @@ def from_states(states: Iterable[State]) -> tuple[Record, ...]:
 
 
 def from_export(document: Mapping[str, Any]) -> tuple[Record, ...]:
-    """Records of `pulumi stack export`: what has been deployed."""
-    return from_states(document["deployment"].get("resources") or ())
+    """Records of `pulumi stack export`: what has been deployed; what only waits for its deletion is left out."""
+    states: Iterable[State] = document["deployment"].get("resources") or ()
+    return from_states(state for state in states if not state.get("delete"))
 
 
 def from_preview(document: Mapping[str, Any]) -> tuple[Record, ...]:

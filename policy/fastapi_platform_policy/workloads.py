@@ -115,5 +115,6 @@ def same_namespace(one: Value, other: Value) -> bool:
 
 
 def full_name(record: Record) -> str:
-    """How people call an object: kind and name."""
-    return f"{kubernetes_kind(record) or record.type} {text(record.at('metadata', 'name')) or record.name}"
+    """How people call an object: kind and name; a patch is called one, because it creates nothing."""
+    kind = record.type.rpartition(":")[2] if kubernetes_kind(record) else record.type
+    return f"{kind} {text(record.at('metadata', 'name')) or record.name}"

@@ -15,9 +15,7 @@ import typer
 
 from . import recording
 from .doctor import Step
-from .errors import UsageError
-
-CLEAN, BAD_USAGE = 0, 2
+from .errors import BAD_USAGE, CLEAN, UsageError
 
 app = typer.Typer(
     help="Shows what a Pulumi program would deploy and judges it: no cloud, no credentials, no Pulumi CLI.",

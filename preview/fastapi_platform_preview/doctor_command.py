@@ -12,7 +12,7 @@ from rich.text import Text
 
 from . import doctor, output
 from .doctor import Check, Step
-from .preview_command import CLEAN, FINDINGS
+from .errors import CLEAN, FINDINGS
 
 MEANINGS = {
     Step.PREVIEW: "see what would be deployed",

@@ -1,11 +1,14 @@
 """A user's mistake, as the command shows it.
 
-Owns the one exception that ends a run with a message and exit code 2. Deliberately carries text only.
+Owns the exit codes, and the one exception that ends a run with a message and code 2. Deliberately carries text only.
 """
 
 from difflib import get_close_matches
 
 from fastapi_platform.planning.errors import PlatformError, Problem
+
+CLEAN, FINDINGS, BAD_USAGE = 0, 1, 2
+"""Exit codes: nothing to say, a rule is violated, settings or usage are wrong."""
 
 
 class UsageError(Exception):

@@ -6,9 +6,10 @@ Owns the choice of facts and their wording, from records alone. Deliberately sho
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from fastapi_platform_policy.draining import Unreadable, drain_budget
+from fastapi_platform_policy.draining import DEFAULT_GRACE_SECONDS, Unreadable, drain_budget
 from fastapi_platform_policy.program import Program
 from fastapi_platform_policy.record import Marker, Record, Value, at, items, mapping, text
+from fastapi_platform_policy.traffic import DIRECTIONS, denies
 from fastapi_platform_policy.workloads import Container, Workload, kubernetes_kind, of_record
 
 
@@ -115,7 +116,7 @@ def _amount(name: str, requests: Mapping[str, Value], limits: Mapping[str, Value
 def _stops(workload: Workload) -> Iterator[Fact]:
     found = drain_budget(workload)
     grace = workload.pod("terminationGracePeriodSeconds")
-    killed = "30" if grace is Marker.ABSENT else shown(grace)
+    killed = _or(grace, DEFAULT_GRACE_SECONDS)
     if isinstance(found, Unreadable):
         yield Fact("stops", f"killed after {killed} s")
         return
@@ -141,8 +142,9 @@ def _target(port: Value) -> str:
 
 
 def _policy(record: Record) -> Iterator[Fact]:
-    denied = " and ".join(text(kind).lower() for kind in items(record.at("spec", "policyTypes")))
-    yield Fact("denies", f"{denied or 'nothing'} but what follows")
+    denied = " and ".join(direction.lower() for direction in DIRECTIONS if denies(record, direction) is not False)
+    unsure = None in [denies(record, direction) for direction in DIRECTIONS]
+    yield Fact("denies", f"{denied}{' (not all known yet)' if unsure else ''} but what follows")
     for direction, key in (("ingress", "from"), ("egress", "to")):
         flows = [_flow(rule, key) for rule in items(record.at("spec", direction))]
         if flows:

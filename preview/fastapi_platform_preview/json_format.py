@@ -7,7 +7,7 @@ meaning or goes away raises `VERSION`, a new one does not.
 from collections.abc import Sequence
 from typing import Any
 
-from fastapi_platform_policy.record import Marker, Record, Value
+from fastapi_platform_policy.record import Marker, Record, plain
 from fastapi_platform_policy.rule import Finding, Verdict
 from fastapi_platform_policy.selection import Selection
 from fastapi_platform_policy.workloads import full_name
@@ -49,15 +49,6 @@ def _stack(report: StackReport) -> dict[str, Any]:
             _finding(finding) for verdict in Verdict for finding in report.judgement.having(verdict)
         ],
     }
-
-
-def plain(value: Value) -> Any:
-    """A value with its markers as text."""
-    if isinstance(value, Marker):
-        return value.value
-    if isinstance(value, dict):
-        return {key: plain(child) for key, child in value.items()}
-    return [plain(child) for child in value] if isinstance(value, list) else value
 
 
 def _resource(record: Record) -> dict[str, Any]:

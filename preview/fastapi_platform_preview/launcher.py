@@ -4,6 +4,7 @@ Owns starting the children and reading their results. Deliberately never imports
 other, and a crash is a message.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -102,7 +103,7 @@ def launch(project: Project, stack: str, fixtures: Sequence[Fixture]) -> Launche
     """Start recording a stack.
 
     Raises:
-        UsageError: when the stack's configuration cannot be used.
+        UsageError: when the stack's configuration cannot be used, or the project's Python cannot be started.
     """
     config = stack_config.load(project, stack)
     job = {
@@ -122,16 +123,28 @@ def launch(project: Project, stack: str, fixtures: Sequence[Fixture]) -> Launche
 
 def _start(project: Project, job: Mapping[str, Any]) -> "subprocess.Popen[str]":
     folder = str(Path(__file__).parents[1])
-    process = subprocess.Popen(
-        [str(project.interpreter), "-c", _BOOTSTRAP.format(folder=folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=sys.stderr.fileno(),
-        text=True,
-    )
-    stdin = process.stdin
-    if stdin is not None:
-        json.dump(job, stdin)
-        stdin.close()
-        process.stdin = None
+    try:
+        process = subprocess.Popen(
+            [str(project.interpreter), "-c", _BOOTSTRAP.format(folder=folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=sys.stderr.fileno(),
+            text=True,
+        )
+    except OSError as error:
+        raise refuse(
+            project.file.name, "runtime.options", got=f"{project.interpreter} ({error.strerror})",
+            want="a Python that can be started", why="the program runs in it",
+            fix="Create the environment again: `pulumi install`, or `uv sync` where uv is used.",
+        ) from error
+    _hand_over(process, job)
     return process
+
+
+def _hand_over(process: "subprocess.Popen[str]", job: Mapping[str, Any]) -> None:
+    stdin, process.stdin = process.stdin, None
+    if stdin is None:
+        return
+    # A child that ended before it read its job says why by its exit code.
+    with contextlib.suppress(BrokenPipeError), stdin:
+        json.dump(job, stdin)

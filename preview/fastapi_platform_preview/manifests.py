@@ -13,8 +13,9 @@ from typing import Any
 import yaml
 
 from fastapi_platform.planning import names
+from fastapi_platform_policy import credentials
 from fastapi_platform_policy.program import Program
-from fastapi_platform_policy.record import Marker, Record, Value, text
+from fastapi_platform_policy.record import Marker, Record, Value, plain, text
 from fastapi_platform_policy.workloads import kubernetes_kind
 
 from . import order
@@ -42,8 +43,9 @@ class Manifest:
 
 
 def of_program(program: Program) -> tuple[Manifest, ...]:
-    """Manifests of all Kubernetes objects, in deploy order."""
-    return tuple(_manifest(record) for record in order.deploy_order(program) if kubernetes_kind(record))
+    """Manifests of all Kubernetes objects, in deploy order; what looks like a credential is not in them."""
+    shown = credentials.without(program)
+    return tuple(_manifest(record) for record in order.deploy_order(shown) if kubernetes_kind(record))
 
 
 def as_stream(manifests: tuple[Manifest, ...]) -> str:
@@ -55,19 +57,25 @@ def write(manifests: tuple[Manifest, ...], directory: Path) -> None:
     """Write each manifest into a file of its own, numbered in deploy order; files of an earlier run go first.
 
     Raises:
-        UsageError: when the folder holds something that this command did not write.
+        UsageError: when the folder holds something that this command did not write, or cannot be written.
     """
-    _clear(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / MARK).write_text("Written by `fastapi-platform`; the files beside it are replaced at the next run.\n")
-    for number, manifest in enumerate(manifests, start=1):
-        (directory / f"{number:03d}-{manifest.name}.yaml").write_text(manifest.yaml())
+    try:
+        _clear(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / MARK).write_text("Written by `fastapi-platform`; its neighbours are replaced at the next run.\n")
+        for number, manifest in enumerate(manifests, start=1):
+            (directory / f"{number:03d}-{manifest.name}.yaml").write_text(manifest.yaml())
+    except OSError as error:
+        raise refuse(
+            "--out", "", got=f"{directory} ({error.strerror})", want="a folder that can be written",
+            why="each object goes into a file of its own there", fix="Name another folder.",
+        ) from error
 
 
 def _clear(directory: Path) -> None:
     if not directory.exists():
         return
-    if not directory.is_dir() or (any(directory.iterdir()) and not (directory / MARK).is_file()):
+    if any(directory.iterdir()) and not (directory / MARK).is_file():
         raise refuse(
             "--out", "", got=f"{directory}, which holds other files", want="a new or empty folder",
             why="the files of the last run are removed before writing, and these are not ours",
@@ -86,7 +94,7 @@ def _manifest(record: Record) -> Manifest:
 def _ordered(record: Record) -> Iterator[tuple[str, Any]]:
     keys = [*(key for key in HEAD if key in record.inputs), *sorted(key for key in record.inputs if key not in HEAD)]
     for key in keys:
-        yield key, _plain(_redacted(record, key))
+        yield key, plain(_redacted(record, key))
 
 
 def _redacted(record: Record, key: str) -> Value:
@@ -94,14 +102,6 @@ def _redacted(record: Record, key: str) -> Value:
     value = record.inputs[key]
     hidden = kubernetes_kind(record) == "Secret" and isinstance(value, Marker)
     return {"redacted": value} if hidden else value
-
-
-def _plain(value: Value) -> Any:
-    if isinstance(value, Marker):
-        return value.value
-    if isinstance(value, dict):
-        return {key: _plain(child) for key, child in sorted(value.items())}
-    return [_plain(child) for child in value] if isinstance(value, list) else value
 
 
 def _file_name(name: str) -> str:

@@ -14,12 +14,10 @@ from fastapi_platform_policy.program import Program
 from fastapi_platform_policy.rule import Thresholds, judge
 
 from . import json_format, manifests, output, report, text_format
-from .errors import UsageError
+from .errors import BAD_USAGE, CLEAN, FINDINGS, UsageError
 from .launcher import RecordedStack
 from .recording import Started
 from .report import StackReport
-
-CLEAN, FINDINGS, BAD_USAGE = 0, 1, 2
 
 
 def run(started: Started, *, as_json: bool, out: Path | None) -> int:

@@ -17,6 +17,7 @@ from . import yaml_document
 from .errors import did_you_mean, refuse
 from .yaml_document import as_mapping
 
+TOOLCHAINS = ["pip", "poetry", "uv"]
 PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml", "Pulumi.json")
 
 
@@ -162,12 +163,33 @@ def _interpreter(root: Path, options: Mapping[str, Any]) -> Path:
 
 
 def _environment(root: Path, options: Mapping[str, Any]) -> Path | None:
-    if options.get("virtualenv"):
-        return root / str(options["virtualenv"])
-    if options.get("toolchain") != "uv":
-        return None
-    home = _searched_upward(root, "uv.lock") or _searched_upward(root, "pyproject.toml") or root
-    return home / os.environ.get("UV_PROJECT_ENVIRONMENT", ".venv")
+    match str(options.get("toolchain") or "pip"):
+        case "pip":
+            return root / str(options["virtualenv"]) if options.get("virtualenv") else None
+        case "uv" if options.get("virtualenv"):
+            return root / str(options["virtualenv"])
+        case "uv":
+            home = _searched_upward(root, "uv.lock") or _searched_upward(root, "pyproject.toml") or root
+            return home / os.environ.get("UV_PROJECT_ENVIRONMENT", ".venv")
+        case "poetry":
+            return _inside_project(root)
+        case unknown:
+            raise refuse(
+                "Pulumi.yaml", "runtime.options.toolchain", got=unknown, want="pip, poetry or uv",
+                why="nobody can tell where its environment is", fix=did_you_mean(unknown, TOOLCHAINS, "Correct it."),
+            )
+
+
+def _inside_project(root: Path) -> Path:
+    """Poetry's environment, when it is where Poetry looks first; any other place is known to Poetry alone."""
+    environment = (_searched_upward(root, "pyproject.toml") or root) / ".venv"
+    if environment.is_dir():
+        return environment
+    raise refuse(
+        "Pulumi.yaml", "runtime.options.toolchain", got=f"poetry, and no environment at {environment}",
+        want="an environment inside the project", why="the program runs in it, and only Poetry knows another place",
+        fix="Create it: `poetry config --local virtualenvs.in-project true`, then `poetry install`.",
+    )
 
 
 def _searched_upward(start: Path, name: str) -> Path | None:

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fastapi_platform.planning.drain import DrainBudget
+from fastapi_platform_policy import credentials
 from fastapi_platform_policy.draining import Unreadable, drain_budget
 from fastapi_platform_policy.program import Program
-from fastapi_platform_policy.record import Marker, Record, Value, markers, text
+from fastapi_platform_policy.record import Marker, Record, Value, mapping, markers, text
 from fastapi_platform_policy.rule import Judgement, Verdict
 from fastapi_platform_policy.selection import CONTROLLERS, Selection
 from fastapi_platform_policy.workloads import full_name
@@ -98,8 +99,9 @@ def build(recorded: RecordedStack, program: Program, judgement: Judgement) -> St
     Args:
         recorded: The stack's recording.
         program: The same records, indexed.
-        judgement: What the rules say about them.
+        judgement: What the rules say about them, credentials in clear included; none of those is in the report.
     """
+    program = credentials.without(program)
     return StackReport(
         project=recorded.project,
         stack=recorded.stack,
@@ -109,8 +111,8 @@ def build(recorded: RecordedStack, program: Program, judgement: Judgement) -> St
         drains=tuple(_drains(program)),
         selections=tuple(selection for selection in program.selections if selection.role not in CONTROLLERS),
         loose=tuple(_loose(program)),
-        outputs=tuple(sorted(recorded.outputs.items())),
-        messages=recorded.messages,
+        outputs=tuple(sorted(mapping(credentials.hidden(recorded.outputs)).items())),
+        messages=tuple((severity, credentials.hidden_text(said)) for severity, said in recorded.messages),
         judgement=judgement,
         program=program,
     )

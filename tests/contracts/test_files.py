@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+from dataclasses import MISSING, fields, is_dataclass
 from importlib.util import module_from_spec, spec_from_file_location
 from typing import Any
 
@@ -10,6 +11,7 @@ import jsonschema
 import pytest
 from document import StackFile
 
+import fastapi_platform
 from fastapi_platform_preview import yaml_document
 from tests.conftest import ROOT, STACKS
 
@@ -42,7 +44,9 @@ def test_an_editor_finds_the_schema_and_accepts_the_stack_file(stack: str):
 @pytest.mark.parametrize(
     ("key", "value"),
     [("servise", {}), ("fastapi-platform:servise", {}), ("fastapi-platform:environment", "prod"),
-     ("fastapi-platform:service", {"image": "x", "prot": 1}), ("fastapi-platform:edge", {"kind": "gateway"})],
+     ("fastapi-platform:service", {"image": "x", "prot": 1}), ("fastapi-platform:edge", {"kind": "gateway"}),
+     ("fastapi-platform:service", {"image": "x", "egress": [{"ports": [1]}]}),
+     ("fastapi-platform:service", {"image": "x", "secrets": {"KEY": {"name": "x"}}})],
 )
 def test_an_editor_marks_a_mistake(key: str, value: Any):
     document = stack_file("prod")
@@ -65,6 +69,33 @@ def test_every_setting_is_declared_to_the_engine_and_described():
         required = StackFile.model_fields[name].is_required()
         assert declaration["description"], name
         assert ("default" in declaration) is not required, name
+
+
+def rows(page: str, heading: str) -> dict[str, list[str]]:
+    """The tables under a heading: cells by the first of a row, without its code marks."""
+    section = (ROOT / "docs" / "reference" / page).read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    lines = [re.split(r" (?<!\\)\| ", line.strip("| ")) for line in section.splitlines() if line.startswith("| `")]
+    return {first.strip("`"): rest for first, *rest in lines}
+
+
+def test_every_argument_is_shown_with_its_type_and_default_or_as_required():
+    for name in fastapi_platform.__all__:
+        owner: Any = getattr(fastapi_platform, name)
+        if is_dataclass(owner):
+            shown = rows("components.md", name)
+            required = {each.name for each in fields(owner) if each.default is each.default_factory is MISSING}
+            assert set(shown) == {each.name for each in fields(owner)}, name
+            assert {key for key, cells in shown.items() if cells[1] == "**required**"} == required, name
+            assert all(len(cells) == 3 and all(cells) for cells in shown.values()), name
+
+
+def test_every_setting_is_shown_with_the_default_that_it_has():
+    """`env` was said to be `null`, which is refused."""
+    shown = rows("settings.md", "`service` (required)")
+    assert shown["env"][1] == shown["secrets"][1] == "`{}`"
+    assert shown["secrets.<name>.key"][1] == shown["egress[].ports"][1] == "required"
+    assert shown["callers[].pod_labels"][1] == "`{}`"
+    assert "egress[].peer.cidr" in shown
 
 
 def test_no_function_or_file_outgrows_its_limit():

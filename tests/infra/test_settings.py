@@ -15,6 +15,7 @@ from fastapi_platform import FastApiServiceArgs, PlatformError, SecretKey, Serve
 from tests.conftest import DIGEST, STACKS, changed, stack_settings
 
 ROOT = Path(__file__).parents[2]
+GONE = "<gone>"
 MESSAGE = re.compile(r"^[\w.\[\]-]+: got .+, want .+; .+\. .+$")
 
 
@@ -41,8 +42,8 @@ BAD: list[tuple[str, Any, str]] = [
     ("service.prot", 1, "service.prot: got an unknown key"),
     ("databse", {}, "databse: got an unknown key"),
     ("service.port", "eighty", "service.port: got eighty, want a whole number"),
-    ("service.env", "x", "service.env: got x, want a mapping"),
-    ("service.egress", {"a": 1}, "service.egress: got {'a': 1}, want a list"),
+    ("service.env", "x", "service.env: got text, want a mapping"),
+    ("service.egress", {"a": 1}, "service.egress: got a mapping of 1, want a list"),
     ("deletion_protection", "perhaps", "deletion_protection: got perhaps, want true or false"),
     ("environment", "prod", "environment: got prod, want one of local, development or production"),
     ("service.image", f"registry.example/orders:1.2@{DIGEST[:-1]}", "service.image: got "),
@@ -59,6 +60,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("service.metrics_port", 8000, "service.port: got 8000, want another port than metrics_port"),
     ("service.egress", [{"peer": {"cidr": "10.0.0.0/8"}, "ports": [443, 443]}], "service.egress[0].ports: got "),
     ("name", "o" * 80, "name: got " + "o" * 80),
+    ("name", "Orders", "name: got Orders (6 characters), want a DNS label"),
     ("namespace", {"name": "Orders"}, "namespace.name: got Orders, want a DNS label"),
     ("namespace", "orders", "namespace: got orders, want a mapping"),
     ("service.env", {"STRIPE_TOKEN": "x"}, "service.env: got STRIPE_TOKEN in clear"),
@@ -113,6 +115,15 @@ def test_a_mistake_of_the_service_is_not_repeated_for_each_worker(prod: dict[str
     assert len(refused(changed(bad, "workers", {"emails": {"command": ["x"]}}))) == 1
 
 
+@pytest.mark.parametrize("section", sorted(set(stack_settings("prod")) - {"environment"}))
+@pytest.mark.parametrize("value", [["oops"], GONE], ids=["a list", "missing"])
+def test_a_stand_in_causes_no_problem_of_its_own(prod: dict[str, Any], section: str, value: object):
+    """Production is the strictest: what is put in a section's place there must pass."""
+    bad = {key: kept for key, kept in prod.items() if key != section} | ({} if value == GONE else {section: value})
+    if value != GONE or section in ("cluster", "database", "deletion_protection", "edge", "name", "service"):
+        assert [message.partition(":")[0] for message in refused(bad)] == [section]
+
+
 def test_nothing_at_all_is_refused_key_by_key():
     required = ["cluster", "database", "deletion_protection", "edge", "environment", "name", "service"]
     assert [message.partition(":")[0] for message in refused({})] == required
@@ -126,14 +137,32 @@ def test_an_unknown_key_is_always_refused(key: str):
         parse(changed(stack_settings("local"), f"service.{key}", 1))
 
 
-def test_a_credential_in_the_wrong_place_is_not_repeated(prod: dict[str, Any]):
-    dsn = "postgresql://a:hunter2@b"
-    for path, value in (
-        ("service.env", {"DB_PASSWORD": dsn}), ("service.image", dsn), ("service.secrets.DB_PASSWORD", dsn),
-    ):
-        with pytest.raises(PlatformError) as error:
-            parse(changed(prod, path, value))
-        assert "hunter2" not in str(error.value)
+DSN = "postgresql://a:hunter2@b"
+MISPLACED: list[tuple[str, Any, str]] = [
+    ("service.env", {"DB_PASSWORD": DSN}, "service.env: got DB_PASSWORD in clear"),
+    ("service.image", DSN, "service.image: got [secret]"),
+    ("service.secrets.DB_PASSWORD", DSN, "service.secrets.DB_PASSWORD: got text"),
+    ("service.secrets", ["hunter2"], "service.secrets: got a list of 1"),
+    ("service.env", [{"name": "API_TOKEN", "value": "hunter2"}], "service.env: got a list of 1"),
+    ("service.env", "API_TOKEN=hunter2", "service.env: got text"),
+    ("service.env", {"KEY": ["hunter2"]}, "service.env.KEY: got a list of 1"),
+    ("service.env", {"KEY": 2}, "service.env.KEY: got a number"),
+    ("migrations.env", "PGPASSWORD=hunter2", "migrations.env: got text"),
+    ("migrations.command", "migrate --token hunter2", "migrations.command: got text"),
+    ("migrations.command", [["hunter2"]], "migrations.command[0]: got a list of 1"),
+    ("workers", [{"env": {"API_TOKEN": "hunter2"}}], "workers: got a list of 1"),
+    ("workers", {"emails": "API_TOKEN=hunter2"}, "workers.emails: got text"),
+    ("workers", {"emails": {"command": "w hunter2"}}, "workers.emails.command: got text"),
+    ("service.tmp_size", {"hunter2": "hunter2"}, "service.tmp_size: got a mapping of 1"),
+    ("service", '{"env": {"API_TOKEN": "hunter2"', "service: got text"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "message"), MISPLACED, ids=[f"{each[0]} {each[2]}" for each in MISPLACED])
+def test_a_credential_in_the_wrong_place_is_not_repeated(prod: dict[str, Any], path: str, value: Any, message: str):
+    messages = refused(changed(prod, path, value))
+    assert [each for each in messages if each.startswith(message)], messages
+    assert "hunter2" not in "".join(messages)
 
 
 def test_a_group_may_be_stated_in_part(prod: dict[str, Any]):
@@ -202,6 +231,18 @@ def test_the_program_reads_what_pulumi_hands_over(record: Any):
     texts = {f"tests:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in settings}
     record.recording(program, config=texts)
     assert seen == [Server.UVICORN]
+
+
+def test_a_text_that_begins_like_json_is_refused_as_a_text_with_everything_else(record: Any):
+    """It was a traceback, and hid every other mistake."""
+    texts = {f"tests:{key}": value if isinstance(value, str) else json.dumps(value)
+             for key, value in changed(stack_settings("dev"), "service.port", 1).items()}
+    with pytest.raises(PlatformError) as error:
+        record.recording(load, config=texts | {"tests:name": "[oops", "tests:edge": '{"kind": "none"'})
+    edge, name, port = sorted(str(error.value).splitlines())
+    assert edge.startswith("edge: got text, want a mapping; ")
+    assert port.startswith("service.port: got 1, want ")
+    assert name.startswith("name: got [oops (5 characters), want a DNS label")
 
 
 def test_an_encrypted_setting_is_refused_without_its_value(record: Any):

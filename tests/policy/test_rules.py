@@ -1,5 +1,6 @@
 """Every rule, on programs of raw resources: the good one complies, and each bad one is caught by the rule it breaks."""
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -36,13 +37,17 @@ def test_every_rule_has_something_to_say_about_the_good_program():
 
 
 BAD: list[tuple[str, str, Any, str]] = [
-    ("selectors-pick-one-workload", "service.spec.selector", {}, "picks the pods of"),
     ("selectors-pick-one-workload", "service.spec.selector", {"app": "other"}, "picks no pod"),
     ("selectors-pick-one-workload", "migration.spec.template.metadata.labels", LABELS, "which end by themselves"),
     ("selectors-pick-one-workload", "budget.spec.selector", {"matchExpressions": [
         {"key": "app.kubernetes.io/component", "operator": "Exists"}]}, "which end by themselves"),
     ("selectors-pick-one-workload", "policy.spec", {"podSelector": {"matchLabels": {"a": "b"}}}, "picks no pod"),
-    ("selectors-pick-one-workload", "policy.spec.ingress", [{}], "to the pods of Job shop-migrate too"),
+    ("selectors-pick-one-workload", "policy.spec.ingress", [{}], "opens ingress to the pods of Job shop-migrate too"),
+    ("selectors-pick-one-workload", "policy.spec", {"podSelector": {}, "ingress": [{}]}, "opens ingress to"),
+    ("selectors-pick-one-workload", "policy.spec.egress", [{}], "opens egress to anywhere to the pods of Job"),
+    ("selectors-pick-one-workload", "policy.spec.egress", [{"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}], "anywhere"),
+    ("selectors-pick-one-workload", "policy.spec.egress", [{"ports": [{"port": 53, "endPort": 99}]}], "anywhere"),
+    ("selectors-pick-one-workload", "policy.spec.egress", [{"ports": [{"port": 53}, {"port": 80}]}], "anywhere"),
     ("selectors-without-version", "deployment.spec.selector.matchLabels.app\\.kubernetes\\.io/version", "1", "version"),
     ("selectors-without-version", "service.spec.selector.version", "1", "names version"),
     ("probes-on-their-own-terms", f"{API}.startupProbe", GONE, "no startupProbe"),
@@ -65,6 +70,9 @@ BAD: list[tuple[str, str, Any, str]] = [
     ("disruption-budget-present", "budget.spec.unhealthyPodEvictionPolicy", GONE, "not AlwaysAllow"),
     ("traffic-declared", "policy", GONE, "denies its ingress"),
     ("traffic-declared", "policy.spec.policyTypes", ["Ingress"], "denies its egress"),
+    ("traffic-declared", "policy.spec.policyTypes", ["Egress"], "denies its ingress"),
+    ("traffic-declared", "policy.spec.policyTypes", GONE, "denies its egress"),
+    ("traffic-declared", "policy.spec", {"podSelector": {}, "policyTypes": [], "egress": []}, "denies its egress"),
     ("services-internal", "service.spec.type", "LoadBalancer", "type LoadBalancer"),
     ("services-internal", "service.spec.type", "NodePort", "type NodePort"),
     ("services-internal", "service.spec.externalIPs", ["203.0.113.1"], "externalIPs"),
@@ -103,6 +111,10 @@ BAD: list[tuple[str, str, Any, str]] = [
     ("secrets-not-in-clear", f"{API}.env.0", {"name": "DATABASE_URL", "value": NOT_KNOWN}, "looks like a credential"),
     ("secrets-not-in-clear", f"{API}.env.0", {"name": "GREETING", "value": SECRET}, "ends up in the pod's spec"),
     ("secrets-not-in-clear", "config.data.GREETING", "postgresql://a:b@c/d", "data.GREETING looks like"),
+    ("secrets-not-in-clear", "config.data.file", "A=1\nAPI_TOKEN=hunter2\n", "data.file looks like"),
+    ("secrets-not-in-clear", f"{API}.args", ["--password=hunter2"], "args of container api holds what looks like"),
+    ("secrets-not-in-clear", f"{API}.args", ["--password", "hunter2"], "args of container api holds what looks like"),
+    ("secrets-not-in-clear", f"{API}.args", ["--key", SECRET], "args of container api holds a secret"),
 ]
 
 
@@ -142,6 +154,14 @@ UNKNOWN: list[tuple[str, str, Any]] = [
     ("replicas-two-or-more", "autoscaler.spec.minReplicas", NOT_KNOWN),
     ("disruption-budget-present", "budget.spec.selector", NOT_KNOWN),
     ("traffic-declared", "policy.spec.podSelector", NOT_KNOWN),
+    ("traffic-declared", "policy.spec.policyTypes", NOT_KNOWN),
+    ("traffic-declared", "policy.spec.policyTypes", ["Ingress", NOT_KNOWN]),
+    ("traffic-declared", "policy.spec", {"podSelector": {}, "egress": NOT_KNOWN}),
+    ("selectors-pick-one-workload", "policy.spec.ingress", NOT_KNOWN),
+    ("selectors-pick-one-workload", "policy.spec.egress", [{"to": NOT_KNOWN}]),
+    ("selectors-pick-one-workload", "policy.spec.egress", [{"to": [{"ipBlock": {"cidr": NOT_KNOWN}}]}]),
+    ("selectors-pick-one-workload", "policy.spec", {
+        "podSelector": {}, "ingress": [{}], "policyTypes": ["Egress", NOT_KNOWN]}),
     ("services-internal", "service.spec.type", NOT_KNOWN),
     ("pods-restricted", f"{API}.securityContext", NOT_KNOWN),
     ("root-filesystem-read-only", f"{API}.securityContext", NOT_KNOWN),
@@ -167,6 +187,56 @@ def test_what_is_not_known_is_neither_a_pass_nor_a_violation(name: str, path: st
     judged = program(changed(path, value))
     assert answers(name, judged, Verdict.UNKNOWN)
     assert not answers(name, judged, Verdict.VIOLATED)
+
+
+DNS: dict[str, Any] = {
+    "to": [{"namespaceSelector": {}}], "ports": [{"port": 53, "protocol": "UDP"}, {"port": "dns-tcp"}],
+}  # fmt: skip
+HARMLESS: list[tuple[str, dict[str, Any]]] = [
+    ("deny everything", {}),
+    ("DNS", {"policyTypes": ["Egress"], "egress": [DNS]}),
+    ("DNS of any server", {"egress": [{"ports": [{"port": 53}]}]}),
+    ("DNS and the database", {"egress": [DNS, {"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "ports": [{"port": 1}]}]}),
+    ("ingress that its types leave out", {"policyTypes": ["Egress"], "ingress": [{}]}),
+    ("egress that its types leave out", {"policyTypes": ["Ingress"], "egress": [{}]}),
+]
+
+
+@pytest.mark.parametrize(("name", "spec"), HARMLESS, ids=[each[0] for each in HARMLESS])
+def test_a_policy_for_a_whole_namespace_may_deny_and_may_allow_named_peers(name: str, spec: dict[str, Any]):
+    """The DNS policy that every hardening guide asks for was called a way into the migration."""
+    judged = program(changed("policy.spec", {"podSelector": {}, **spec}))
+    assert not answers("selectors-pick-one-workload", judged, Verdict.VIOLATED)
+    assert not answers("selectors-pick-one-workload", judged, Verdict.UNKNOWN)
+
+
+@pytest.mark.parametrize("spec", [{"egress": [DNS]}, {"policyTypes": [], "egress": [DNS]}])
+def test_a_policy_without_types_denies_what_kubernetes_makes_it_deny(spec: dict[str, Any]):
+    judged = program(changed("policy.spec", {"podSelector": {}, **spec}))
+    assert not answers("traffic-declared", judged, Verdict.VIOLATED)
+
+
+SIDECAR: dict[str, Any] = {"name": "proxy", "image": "registry.example/proxy:1", "ports": [{"containerPort": 9}]}
+PROBED: dict[str, Any] = {"readinessProbe": {"httpGet": {"path": "/"}}, "lifecycle": {"preStop": {"sleep": {}}}}
+
+
+@pytest.mark.parametrize("sidecar", [SIDECAR, SIDECAR | PROBED], ids=["silent", "asked"])
+def test_the_budget_is_that_of_the_container_that_serves(sidecar: dict[str, Any]):
+    """A mesh puts its proxy first; the server beside it is what drains."""
+    bodies = deepcopy(GOOD)
+    bodies["deployment"]["spec"]["template"]["spec"]["containers"].insert(0, sidecar)
+    assert answers("drain-budget-holds", program(bodies), Verdict.COMPLIANT)
+    bodies["deployment"]["spec"]["template"]["spec"]["containers"][1].pop("lifecycle")
+    assert "container api has no preStop" in answers("drain-budget-holds", program(bodies), Verdict.VIOLATED)[0].message
+
+
+def test_of_two_containers_that_both_may_serve_neither_is_guessed():
+    bodies = deepcopy(GOOD)
+    containers = bodies["deployment"]["spec"]["template"]["spec"]["containers"]
+    containers[0].pop("command")
+    containers.append(containers[0] | {"name": "other"})
+    found = answers("drain-budget-holds", program(bodies), Verdict.UNKNOWN)
+    assert [answer.message for answer in found] == ["which of its containers serves cannot be told from here"]
 
 
 def test_a_local_workload_may_run_a_tag_on_one_pod():

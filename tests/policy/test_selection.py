@@ -61,7 +61,8 @@ def test_equality_is_containment(selector: dict[str, str], pod_labels: dict[str,
 
 def record(kind: str, name: str, **inputs: Any) -> Record:
     metadata = {"name": name, "namespace": inputs.pop("namespace", "shop")}
-    group = {"Service": "core/v1", "Deployment": "apps/v1"}[kind]
+    group = {"Deployment": "apps/v1", "NetworkPolicy": "networking.k8s.io/v1", "PodDisruptionBudget": "policy/v1",
+             "Service": "core/v1"}[kind]
     return Record(urn=f"{kind}/{metadata['namespace']}/{name}", type=f"kubernetes:{group}:{kind}", name=name,
                   inputs={"metadata": metadata, **inputs})
 
@@ -81,18 +82,34 @@ def test_the_index_finds_what_looking_at_every_workload_finds(
 ):
     """The index makes a thousand services take ten times as long as a hundred; it must not lose one on the way."""
     workloads = [deployment(f"d{position}", pod_labels) for position, pod_labels in enumerate(all_labels)]
-    selections = Program([service(chosen), *workloads]).selections
-    found = next(selection for selection in selections if selection.role == "Service")
+    budget = record("PodDisruptionBudget", "shop", spec={"selector": {"matchLabels": chosen}})
+    selections = Program([budget, *workloads]).selections
+    found = next(selection for selection in selections if selection.role == "PodDisruptionBudget")
     expected = [f"d{position}" for position, pod_labels in enumerate(all_labels) if picks(chosen, pod_labels)]
     assert sorted(workload.name for workload in found.workloads) == expected
 
 
+def near() -> Record:
+    return deployment("near", {"a": "b"})
+
+
 def test_a_selector_reaches_only_its_own_namespace():
-    near, far = deployment("near", {"a": "b"}), deployment("far", {"a": "b"}, namespace="elsewhere")
-    selections = Program([service({"a": "b"}), near, far]).selections
+    far = deployment("far", {"a": "b"}, namespace="elsewhere")
+    selections = Program([service({"a": "b"}), near(), far]).selections
     assert [workload.name for workload in selections[0].workloads] == ["near"]
 
 
-def test_a_service_without_a_selector_selects_nothing():
+@pytest.mark.parametrize("spec", [{"type": "ExternalName"}, {"selector": {}}, {"selector": None}])
+def test_a_service_without_labels_to_look_for_selects_nothing(spec: dict[str, Any]):
     """Such a Service points to endpoints that somebody writes by hand."""
-    assert Program([record("Service", "external", spec={"type": "ExternalName"})]).selections == ()
+    selections = Program([record("Service", "external", spec=spec), near()]).selections
+    assert [found.role for found in selections] == ["Deployment"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [("PodDisruptionBudget", {"selector": {}}), ("NetworkPolicy", {"podSelector": {}}), ("NetworkPolicy", {})],
+)
+def test_an_empty_selector_of_anything_else_selects_everything(kind: str, spec: dict[str, Any]):
+    found = Program([record(kind, "all", spec=spec), near()]).selections
+    assert [(each.everything, len(each.workloads)) for each in found if each.role == kind] == [(True, 1)]

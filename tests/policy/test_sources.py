@@ -79,6 +79,13 @@ def test_an_export_and_a_preview_hold_the_same_resources():
     assert sources.from_export(exported) == sources.from_preview(previewed) == sources.from_states([state()])
 
 
+def test_what_waits_for_its_deletion_is_no_resource_of_the_stack():
+    """After a replacement that failed half-way, an export lists one URN twice."""
+    old = state(delete=True, inputs={"data": {"old": "1"}})
+    exported = {"version": 3, "deployment": {"resources": [STACK, old, state(), old]}}
+    assert sources.from_export(exported) == sources.from_states([state()])
+
+
 def test_an_empty_stack_has_no_records():
     assert sources.from_export({"deployment": {}}) == ()
 

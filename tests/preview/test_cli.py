@@ -91,7 +91,7 @@ MISTAKES: dict[str, Any] = {
     "name": "n" * 80,
 }  # fmt: skip
 EXPECTED = (
-    "name: got nnn", "service.prot: got an unknown key", "service.tmp_size: got ['x'], want text",
+    "name: got nnn", "service.prot: got an unknown key", "service.tmp_size: got a list of 1, want text",
     "service.autoscaling.max_replicas: got 3", "service.resources.memory_limit: got 1Mi",
     "service.probes.readiness_path: got /healthz/live", "service.image: got orders:latest",
     "service.port: got 8000, want another port", "service.request_timeout_seconds: got 700 seconds",
@@ -152,6 +152,34 @@ def test_a_program_that_crashes_is_named_with_its_line_and_hides_no_other_stack(
     assert complaints.startswith("error: stack bad\n")
     assert "ValueError: no such thing (__main__.py, line 3)" in complaints
     assert "Traceback" not in complaints
+
+
+@pytest.mark.parametrize(("content", "executable"), [("", False), ("", True), ("#!/bin/sh\nexit 3\n", True)])
+def test_a_python_that_cannot_be_started_is_one_message(
+    small: Path, capfd: pytest.CaptureFixture[str], content: str, executable: bool
+):
+    """A copied `.venv` has lost its rights, or is for another machine."""
+    (small / "Pulumi.yaml").write_text("name: shop\nruntime: {name: python, options: {virtualenv: env}}\n")
+    python = small / "env" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(content)
+    python.chmod(0o755 if executable else 0o644)
+    assert main(["preview", "good", "--cwd", str(small)]) == 2
+    heading, complaint = capfd.readouterr().err.splitlines()
+    assert heading == "error: stack good"
+    assert "want a Python that can be started" in complaint or "got ended without a result" in complaint
+
+
+@pytest.mark.parametrize("command", ["preview", "render"])
+@pytest.mark.parametrize("place", ["file", "file/below", "/proc/nowhere"])
+def test_a_place_that_cannot_be_written_is_one_message(
+    small: Path, capfd: pytest.CaptureFixture[str], command: str, place: str
+):
+    (small / "__main__.py").write_text("")
+    (small / "file").touch()
+    assert main([command, "good", "--cwd", str(small), "--out", str(small / place)]) == 2
+    (complaint,) = capfd.readouterr().err.splitlines()
+    assert complaint.startswith("error: --out: got ")
 
 
 def test_manifests_are_printed_as_one_stream_without_secrets(

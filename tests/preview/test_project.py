@@ -66,6 +66,23 @@ def test_the_environment_of_a_pip_project_is_the_named_one(tmp_path: Path):
     assert found.interpreter == python
 
 
+def test_the_environment_of_a_poetry_project_is_the_one_inside_it(tmp_path: Path):
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    inner = tmp_path / "deploy"
+    inner.mkdir()
+    (tmp_path / "pyproject.toml").touch()
+    found = project.find(write(inner, "name: shop\nruntime: {name: python, options: {toolchain: poetry}}\n"))
+    assert found.interpreter == python
+
+
+@pytest.mark.parametrize("options", ["toolchain: pip", ""])
+def test_without_an_environment_a_pip_project_runs_in_this_python(tmp_path: Path, options: str):
+    found = project.find(write(tmp_path, f"name: shop\nruntime: {{name: python, options: {{{options}}}}}\n"))
+    assert found.interpreter == Path(sys.executable)
+
+
 def test_without_an_environment_this_python_is_used(tmp_path: Path):
     assert project.find(write(tmp_path, SHOP)).interpreter == Path(sys.executable)
 
@@ -86,6 +103,8 @@ def test_stack_files_may_lie_in_a_folder_of_their_own(tmp_path: Path):
         ("name: shop\nruntime: nodejs\n", r"Pulumi\.yaml\.runtime: got 'nodejs', want python"),
         (f"{SHOP}main: nowhere/\n", r"Pulumi\.yaml\.main: got nowhere/"),
         ("name: shop\nruntime: {name: python, options: {virtualenv: gone}}\n", r"got no environment at .*gone"),
+        ("name: shop\nruntime: {name: python, options: {toolchain: poetry}}\n", r"toolchain: got poetry, and no envir"),
+        ("name: shop\nruntime: {name: python, options: {toolchain: potry}}\n", r"got potry, .* Did you mean poetry\?"),
         ("- a\n", r"Pulumi\.yaml: got a list, want a mapping"),
         ("name: [\n", r"Pulumi\.yaml: got .*line"),
     ],

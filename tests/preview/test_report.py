@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,12 @@ def test_the_gate_is_named_with_what_waits_for_it():
     found = reported(program(GOOD))
     assert [gate.name for step in found.steps for gate in step.gates] == ["migration"]
     assert "gate: Job shop-migrate must succeed before Deployment shop" in as_text(found)
+
+
+def test_what_is_only_patched_is_not_listed_as_created(recorded_stacks: dict[str, Program]):
+    listed = as_text(reported(recorded_stacks["prod"], "prod"))
+    assert "NamespacePatch orders" in listed.partition("Deploy order")[2]
+    assert not re.search(r"\bNamespace orders", listed)
 
 
 # text
@@ -147,6 +154,28 @@ def _fields(value: Any) -> set[str]:
     own: dict[str, Any] = value  # pyright: ignore[reportUnknownVariableType]
     described = (child for key, child in own.items() if key not in ("inputs", "outputs", "counts"))
     return set(own) | {name for child in described for name in _fields(child)}
+
+
+LEAKING: list[tuple[str, Any]] = [
+    ("deployment.spec.template.spec.containers.0.env.0", {"name": "GREETING", "value": "postgresql://u:hunter2@h/db"}),
+    ("deployment.spec.template.spec.containers.0.env.0", {"name": "API_TOKEN", "value": "hunter2"}),
+    ("deployment.spec.template.spec.containers.0.args", ["--password=hunter2"]),
+    ("deployment.spec.template.spec.containers.0.args", ["--password", "hunter2"]),
+    ("config.data.API_TOKEN", "hunter2"),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), LEAKING, ids=[f"{path} {value}" for path, value in LEAKING])
+def test_what_a_rule_calls_a_credential_is_not_printed(path: str, value: Any):
+    """A preview ends up in a pull request, where everybody may read it."""
+    judged = program(changed(path, value))
+    found = reported(judged, outputs={"token": "hunter2"}, messages=(("info", "API_TOKEN=hunter2"),))
+    assert "secrets-not-in-clear" in as_text(found)
+    document = json.dumps(json_format.document([found]))
+    written = manifests.as_stream(manifests.of_program(judged))
+    for printed in (as_text(found), document, written):
+        assert "[secret]" in printed
+        assert "hunter2" not in printed
 
 
 # manifests

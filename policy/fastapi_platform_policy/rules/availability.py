@@ -10,6 +10,7 @@ from ..program import Program
 from ..record import Marker, Record, Value, differs, items, unknown_paths
 from ..rule import Answer, Rule, Severity, Thresholds, compliant, unknown, verdict_of, violated
 from ..selection import scale_targets
+from ..traffic import DIRECTIONS, denies
 from ..workloads import Workload
 
 UNSURE = "what its PodDisruptionBudget allows is known only after the deployment"
@@ -92,21 +93,18 @@ def _budget_problems(program: Program, workload: Workload, budget: Record) -> It
 def _declared_traffic(program: Program, _: Thresholds) -> Iterator[Answer]:
     for workload in program.workloads:
         policies = program.policies.get(workload.urn, [])
-        denied = [
-            direction
-            for policy in policies
-            if workload in policy.workloads
-            for direction in items(policy.record.at("spec", "policyTypes"))
-        ]
-        wrong = [
-            f"no NetworkPolicy denies its {direction.lower()} by default"
-            for direction in ("Ingress", "Egress")
-            if direction not in denied
-        ]
-        if wrong and any(workload in policy.unsure for policy in policies):
+        picking = [policy.record for policy in policies if workload in policy.workloads]
+        answers = {direction: [denies(policy, direction) for policy in picking] for direction in DIRECTIONS}
+        open_ = [direction for direction in DIRECTIONS if True not in answers[direction]]
+        if open_ and any(workload in policy.unsure for policy in policies):
             yield unknown(workload.urn, "whether a NetworkPolicy selects its pods is known only after the deployment")
-        else:
-            yield verdict_of(workload.urn, wrong)
+            continue
+        unsure = [each for each in open_ if None in answers[each]]
+        yield verdict_of(
+            workload.urn,
+            [f"no NetworkPolicy denies its {each.lower()} by default" for each in open_ if each not in unsure],
+            [f"whether its {each.lower()} is denied is known only after the deployment" for each in unsure],
+        )
 
 
 def _internal(program: Program, _: Thresholds) -> Iterator[Answer]:

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from fastapi_platform.planning.labels import VERSION
 
 from ..program import Program
-from ..record import Marker, items
+from ..record import Marker
 from ..rule import Answer, Rule, Severity, Thresholds, compliant, unknown, verdict_of, violated
 from ..selection import Selection, selected_keys
+from ..traffic import opens_anywhere, opens_ingress
 from ..workloads import full_name
 
 URL = "https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors"
@@ -39,12 +40,19 @@ def _meant(selection: Selection) -> Answer:
 
 
 def _policy(selection: Selection) -> Answer:
-    """A policy may hold for many pods; one that allows something must not reach run-once pods beside others."""
+    """A policy may hold for many pods: what it denies, or allows to named peers, harms none of them.
+
+    What harms is a door of a serving workload in pods that end by themselves: nobody calls a migration, and it holds
+    more rights than the service. A door is ingress from anybody, and egress to anywhere but name servers.
+    """
     urn, workloads = selection.record.urn, selection.workloads
     once = [full_name(workload.record) for workload in workloads if workload.runs_once]
-    allows = bool(items(selection.record.at("spec", "ingress")) or items(selection.record.at("spec", "egress")))
-    if allows and once and len(workloads) > len(once):
-        return violated(urn, f"it allows traffic of a serving workload to the pods of {', '.join(once)} too")
+    if once and len(workloads) > len(once):
+        doors = {"ingress": opens_ingress(selection.record), "egress to anywhere": opens_anywhere(selection.record)}
+        wrong = [f"it opens {door} to the pods of {', '.join(once)} too" for door, opened in doors.items() if opened]
+        unsure = [f"whether it opens {door} is not known yet" for door, opened in doors.items() if opened is None]
+        if wrong or unsure:
+            return verdict_of(urn, wrong, unsure)
     if not workloads and not selection.unsure and not selection.everything:
         return violated(urn, "its podSelector picks no pod of this program")
     return unknown(urn, UNSURE) if selection.unsure else compliant(urn)
@@ -65,7 +73,8 @@ RULES = (
         name="selectors-pick-one-workload",
         check=_one_workload,
         controls=("pdb-present", "hpa-configured"),
-        fix="Give every workload a label of its own (app.kubernetes.io/component) and select by it.",
+        fix="Give every workload a label of its own (app.kubernetes.io/component) and select by it; a NetworkPolicy "
+        "may pick many, unless it opens ingress, or egress to anywhere but DNS, to pods that end by themselves too.",
         severity=Severity.HIGH,
         url=URL,
         why="Pods of a migration or of another workload get live requests, or count where they do not belong.",

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from fastapi_platform.planning import images, secrecy
 from fastapi_platform.planning.environment import Environment
 
+from .. import credentials
 from ..program import Program
 from ..record import Marker, Record, Value, at, items, mapping, text
 from ..rule import Answer, Rule, Severity, Thresholds, verdict_of
@@ -31,11 +32,13 @@ def _loose(container: Container, environment: Environment) -> Iterator[str]:
 
 def _clear_secrets(program: Program, _: Thresholds) -> Iterator[Answer]:
     for workload in program.workloads:
-        leaks = [leak for container in workload.containers() for leak in _in_environment(container)]
+        containers = tuple(workload.containers())
+        leaks = [leak for container in containers for leak in (*_in_environment(container), *_in_command(container))]
         yield verdict_of(workload.urn, leaks)
     for config in program.of_kind("ConfigMap"):
-        leaks = secrecy.leaks(_texts(config.at("data")))
-        yield verdict_of(config.urn, [f"data.{name} looks like a credential" for name in leaks])
+        texts = _texts(config.at("data"))
+        wrong = [f"data.{name} looks like a credential" for name in sorted(texts) if _suspected(name, texts[name])]
+        yield verdict_of(config.urn, wrong)
     for secret in program.of_kind("Secret"):
         yield verdict_of(secret.urn, list(_unmarked(secret)))
 
@@ -55,11 +58,20 @@ def _in_environment(container: Container) -> Iterator[str]:
             yield f"{name} of container {container.name} looks like a credential"
 
 
+def _in_command(container: Container) -> Iterator[str]:
+    for key in ("command", "args"):
+        words = container.at(key)
+        if Marker.SECRET in items(words):
+            yield f"{key} of container {container.name} holds a secret that ends up in the pod's spec"
+        elif credentials.holds_one(words):
+            yield f"{key} of container {container.name} holds what looks like a credential"
+
+
 def _suspected(name: str, value: Value) -> bool:
     """A value that only the deployment decides is judged by its name."""
     if value is Marker.UNKNOWN:
         return secrecy.name_looks_secret(name)
-    return bool(secrecy.leaks({name: text(value)}))
+    return credentials.holds_one({name: text(value)})
 
 
 def _texts(data: Value) -> dict[str, str]:
