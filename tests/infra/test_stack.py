@@ -74,7 +74,21 @@ def test_the_context_is_named_and_the_provider_is_never_replaced(stack: str, rec
     provider = of_type(recorded_stacks[stack].records, "pulumi:providers:kubernetes")[0]
     context = stack_settings(stack)["cluster"]["context"]
     assert provider.inputs["context"] == provider.inputs["clusterIdentifier"] == context
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_cluster_that_does_not_answer_has_not_lost_its_objects(stack: str, recorded_stacks: dict[str, Program]):
+    """With deleteUnreachable a refresh during an outage forgets everything, and the next `up` finds it in the way."""
+    provider = of_type(recorded_stacks[stack].records, "pulumi:providers:kubernetes")[0]
+    assert provider.inputs["deleteUnreachable"] == "false"
     assert provider.inputs["enableServerSideApply"] == "true"
+    assert provider.inputs["suppressDeprecationWarnings"] == "false"
+
+
+def test_the_kubeconfig_is_where_the_stack_file_says():
+    settings = changed(stack_settings("prod"), "cluster.kubeconfig", "/etc/deploy/kubeconfig")
+    provider = of_type(stack_records(settings), "pulumi:providers:kubernetes")[0]
+    assert provider.inputs["kubeconfig"] == "/etc/deploy/kubeconfig"
 
 
 @pytest.mark.parametrize("protected", [True, False])

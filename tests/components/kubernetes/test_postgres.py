@@ -1,8 +1,13 @@
 """The throwaway Postgres of a local stack."""
 
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
+import pulumi
+import pulumi_random as random
 import pytest
+from pulumi_kubernetes import core
 
 from fastapi_platform import Environment, LocalPostgres, LocalPostgresArgs, PlatformError
 from fastapi_platform.kubernetes import postgres
@@ -19,6 +24,29 @@ def valid_args(**overrides: Any) -> LocalPostgresArgs:
 
 def server(record: Recorder, **overrides: Any) -> Record:
     return record.one(SERVER, LocalPostgres, valid_args(**overrides))
+
+
+def dsn(record: Recorder, monkeypatch: pytest.MonkeyPatch) -> tuple[str, bool]:
+    """The address with a password that is known, and whether it is a secret; a record keeps neither."""
+    seen: list[tuple[str, bool]] = []
+    stated: list[pulumi.Output[str]] = []
+    make: Any = core.v1.Secret
+
+    def secret(name: str, *, string_data: dict[str, pulumi.Output[str]], **others: Any) -> Any:
+        stated.append(string_data[postgres.DIRECT_KEY])
+        return make(name, string_data=string_data, **others)
+
+    def password(_name: str, **_: Any) -> SimpleNamespace:
+        return SimpleNamespace(result=pulumi.Output.secret("generated"))
+
+    async def program() -> None:
+        LocalPostgres("it", valid_args())
+        seen.append((await stated[0].future() or "", await stated[0].is_secret()))
+
+    monkeypatch.setattr(core.v1, "Secret", secret)
+    monkeypatch.setattr(random, "RandomPassword", password)
+    record.recording(program)
+    return seen[0]
 
 
 # shape
@@ -40,6 +68,51 @@ def test_the_password_stands_nowhere_but_in_the_secret(record: Recorder):
     found = record.all(LocalPostgres, valid_args())
     assert [each.type.rpartition(":")[2] for each in found if "stringData" in each.inputs] == ["Secret"]
     assert of_type(found, ":Secret")[0].inputs["stringData"] is Marker.SECRET
+
+
+def test_the_address_leads_to_the_server_that_is_made(record: Recorder, monkeypatch: pytest.MonkeyPatch):
+    """User and database are created by the image from its variables; others than these do not exist."""
+    address, secret = dsn(record, monkeypatch)
+    assert address == "postgresql://orders:generated@orders-database:5432/orders"
+    assert secret
+    parts, found = urlsplit(address), record.all(LocalPostgres, valid_args())
+    variables = of_type(found, ":ConfigMap")[0].inputs["data"]
+    assert (parts.username, parts.path) == (at(variables, "POSTGRES_USER"), f"/{at(variables, 'POSTGRES_DB')}")
+    service = of_type(found, ":Service")[0]
+    assert (parts.hostname, parts.port) == (service.at("metadata", "name"), service.at("spec", "ports", 0, "port"))
+
+
+def test_the_service_leads_to_the_pod(record: Recorder):
+    """Without a cluster address the name is the pod's own, so the port must be the container's."""
+    found = record.all(LocalPostgres, valid_args())
+    service, made = of_type(found, ":Service")[0], of_type(found, ":StatefulSet")[0]
+    assert service.at("spec") == {
+        "clusterIP": "None", "selector": made.at("spec", "selector", "matchLabels"),
+        "ports": [{"name": "postgres", "port": 5432, "targetPort": "postgres"}],
+    }
+    assert made.at("spec", "serviceName") == service.at("metadata", "name")
+    container = made.at("spec", "template", "spec", "containers", 0)
+    assert at(container, "ports") == [{"name": "postgres", "containerPort": 5432}]
+
+
+def test_the_server_starts_with_the_password_of_the_secret(record: Recorder):
+    found = record.all(LocalPostgres, valid_args())
+    variables = of_type(found, ":StatefulSet")[0].at("spec", "template", "spec", "containers", 0, "env")
+    source = {"secretKeyRef": {"name": "orders-database", "key": "password"}}
+    assert variables == [{"name": "POSTGRES_PASSWORD", "valueFrom": source}]
+    assert of_type(found, ":Secret")[0].urn in of_type(found, ":StatefulSet")[0].dependencies
+
+
+def test_the_data_is_on_the_volume(record: Recorder):
+    """Below the mount: the root of a volume may hold lost+found, and initdb refuses a directory with content."""
+    found = record.all(LocalPostgres, valid_args())
+    variables = of_type(found, ":ConfigMap")[0].inputs["data"]
+    assert at(variables, "PGDATA") == "/var/lib/postgresql/data/pgdata"
+    made = of_type(found, ":StatefulSet")[0]
+    mounts = items(made.at("spec", "template", "spec", "containers", 0, "volumeMounts"))
+    assert {"name": "data", "mountPath": "/var/lib/postgresql/data"} in mounts
+    assert made.at("spec", "volumeClaimTemplates", 0, "metadata", "name") == "data"
+    assert made.at("spec", "volumeClaimTemplates", 0, "spec", "accessModes") == ["ReadWriteOnce"]
 
 
 def test_the_pod_is_restricted_with_a_read_only_root(record: Recorder):

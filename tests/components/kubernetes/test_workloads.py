@@ -1,0 +1,147 @@
+"""What every workload has, whatever runs in it: each test asks all components that make pods."""
+
+from typing import Any
+
+import pulumi
+import pytest
+
+from fastapi_platform import (
+    BackgroundWorker,
+    BackgroundWorkerArgs,
+    Environment,
+    FastApiService,
+    FastApiServiceArgs,
+    Flow,
+    LocalPostgres,
+    LocalPostgresArgs,
+    MigrationJob,
+    MigrationJobArgs,
+    Peer,
+    ScheduledJob,
+    ScheduledJobArgs,
+    SecretKey,
+)
+from fastapi_platform_policy.record import Marker, Record, Value, at, mapping
+from tests.conftest import IMAGE, Recorder, of_type
+
+KINDS = ("Deployment", "Job", "CronJob", "StatefulSet")
+RELEASE: dict[str, Any] = {"image": IMAGE, "namespace": "orders", "service": "orders"}
+COMPONENTS: dict[str, tuple[type[pulumi.ComponentResource], type[Any], dict[str, Any]]] = {
+    "service": (FastApiService, FastApiServiceArgs, RELEASE),
+    "worker": (BackgroundWorker, BackgroundWorkerArgs, RELEASE | {"command": ("w",), "worker": "emails"}),
+    "migration": (MigrationJob, MigrationJobArgs, RELEASE | {"direct_database": SecretKey("orders-db", "direct")}),
+    "schedule": (ScheduledJob, ScheduledJobArgs, RELEASE | {"command": ("c",), "job": "cleanup", "schedule": "@daily"}),
+    "database": (LocalPostgres, LocalPostgresArgs,
+                 {"environment": Environment.LOCAL, "namespace": "orders", "service": "orders"}),
+}
+EVERY = pytest.mark.parametrize("of", COMPONENTS)
+RESTARTED = pytest.mark.parametrize("of", ["service", "worker", "schedule"])
+RELEASED = pytest.mark.parametrize("of", ["service", "worker", "migration", "schedule"])
+
+
+def records(record: Recorder, of: str, **overrides: Any) -> tuple[Record, ...]:
+    component, args, arguments = COMPONENTS[of]
+    return record.all(component, args(**arguments | overrides))
+
+
+def workload(record: Recorder, of: str, **overrides: Any) -> Record:
+    """The object that makes the pods."""
+    found = [each for each in records(record, of, **overrides) if each.type.rpartition(":")[2] in KINDS]
+    assert len(found) == 1
+    return found[0]
+
+
+def template(found: Record) -> tuple[str, ...]:
+    """Path of the pod template."""
+    return ("spec", "jobTemplate", "spec", "template") if found.type.endswith(":CronJob") else ("spec", "template")
+
+
+def pod(found: Record, *path: str | int) -> Value:
+    return found.at(*template(found), "spec", *path)
+
+
+def checksum(record: Recorder, of: str, **overrides: Any) -> Value:
+    found = workload(record, of, **overrides)
+    return found.at(*template(found), "metadata", "annotations", "fastapi-platform/config-checksum")
+
+
+@EVERY
+def test_pods_start_after_their_identity_their_settings_and_their_policy(record: Recorder, of: str):
+    """Before its policy exists a pod is open or cut off; without the others it cannot start at all."""
+    found = records(record, of)
+    needed = {each.urn for kind in (":ServiceAccount", ":ConfigMap", ":NetworkPolicy") for each in of_type(found, kind)}
+    assert len(needed) == 3
+    assert needed <= set(workload(record, of).dependencies)
+
+
+@EVERY
+def test_a_pod_uses_its_own_identity_settings_and_policy(record: Recorder, of: str):
+    found = records(record, of)
+    account, config, policy = (of_type(found, kind)[0] for kind in (":ServiceAccount", ":ConfigMap", ":NetworkPolicy"))
+    made = workload(record, of)
+    assert pod(made, "serviceAccountName") == account.at("metadata", "name")
+    assert pod(made, "containers", 0, "envFrom") == [{"configMapRef": {"name": config.at("metadata", "name")}}]
+    chosen = mapping(policy.at("spec", "podSelector", "matchLabels"))
+    assert len(chosen) == 3
+    assert chosen.items() <= mapping(made.at(*template(made), "metadata", "labels")).items()
+
+
+@EVERY
+def test_everything_is_in_the_namespace_that_was_named(record: Recorder, of: str):
+    for found in records(record, of, namespace="elsewhere"):
+        if found.type.startswith("kubernetes:"):
+            assert found.at("metadata", "namespace") == "elsewhere", found.urn
+
+
+@EVERY
+def test_other_services_of_the_namespace_are_no_variables_of_the_pod(record: Recorder, of: str):
+    """A Service named `port` would set PORT_PORT, one named `database` DATABASE_PORT=tcp://…: settings of nobody."""
+    assert pod(workload(record, of), "enableServiceLinks") is False
+
+
+@EVERY
+def test_a_volumes_files_change_owner_once(record: Recorder, of: str):
+    """The default walks over every file of the volume at every start."""
+    assert pod(workload(record, of), "securityContext", "fsGroupChangePolicy") == "OnRootMismatch"
+
+
+@RESTARTED
+def test_another_setting_replaces_the_pods(record: Recorder, of: str):
+    """A pod reads its settings when it starts; the annotation is what makes a new one start."""
+    before = checksum(record, of, env={"LOG_LEVEL": "info"})
+    assert isinstance(before, str)
+    assert before != checksum(record, of, env={"LOG_LEVEL": "debug"})
+
+
+@RESTARTED
+def test_another_version_of_a_secret_replaces_the_pods(record: Recorder, of: str):
+    """Without a changed template a pod would keep the old value for weeks."""
+    before = checksum(record, of, secrets={"API_KEY": SecretKey("keys", "api", "1")})
+    assert isinstance(before, str)
+    assert before != checksum(record, of, secrets={"API_KEY": SecretKey("keys", "api", "2")})
+
+
+def test_another_setting_runs_no_finished_migration_again(record: Recorder):
+    assert checksum(record, "migration") is Marker.ABSENT
+
+
+@RESTARTED
+def test_a_secret_is_named_and_never_copied(record: Recorder, of: str):
+    variables = pod(workload(record, of, secrets={"API_KEY": SecretKey("keys", "api")}), "containers", 0, "env")
+    assert variables == [{"name": "API_KEY", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "api"}}}]
+
+
+@RELEASED
+def test_it_reaches_what_its_flows_declare(record: Recorder, of: str):
+    flow = Flow(peer=Peer(cidr="10.20.0.0/28"), ports=(5432,))
+    policy = of_type(records(record, of, egress=(flow,)), ":NetworkPolicy")[0]
+    declared = {"to": [{"ipBlock": {"cidr": "10.20.0.0/28"}}], "ports": [{"port": 5432, "protocol": "TCP"}]}
+    assert policy.at("spec", "egress", 1) == declared
+
+
+@RELEASED
+def test_the_release_is_what_the_image_says(record: Recorder, of: str):
+    found = workload(record, of)
+    assert pod(found, "containers", 0, "image") == IMAGE
+    for labels in (found.at("metadata", "labels"), found.at(*template(found), "metadata", "labels")):
+        assert at(labels, "app.kubernetes.io/version") == "a" * 12
