@@ -190,8 +190,9 @@ def env_expectations(env: Mapping[str, str], secrets: Mapping[str, pod.SecretKey
 
 def command_expectation(field: str, command: Sequence[str]) -> Expectation:
     """That a command, which everybody who may read the namespace can read, carries no credential."""
+    leaks = any(secrecy.value_looks_secret(word) or secrecy.assigns_secret(word) for word in command)
     return expect(
-        field, not any(secrecy.value_looks_secret(word) for word in command), got="a credential in clear",
+        field, not leaks, got="a credential in clear",
         want="the name of a variable in its place", why="commands end up in the state, in manifests and in `ps`",
         fix="Put the value into a Secret, name its key under secrets, and let the program read the variable.",
     )

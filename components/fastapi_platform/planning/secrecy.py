@@ -15,11 +15,11 @@ _NAME = re.compile(
     r"|(?:^|_)(?:ACCESS|ACCOUNT|API|AUTH|COOKIE|ENCRYPTION|FERNET|HMAC|JWT|MASTER)_?KEYS?$"
     r"|(?:^|_)(?:PRIVATE|SECRET|SESSION|SIGNING|STRIPE)_?KEYS?$"
 )
+_ASSIGNMENT = re.compile(r"(?i:(?:password|passwd|secret|token)=[^\s$\"'])")
 _VALUE = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----"  # PEM
     r"|\b[a-z][a-z0-9+.-]*://[^/\s:@]*:(?![0-9]+/)[^\s@]+@"  # URL with a password
     r"|[?&](?:password|passwd|sslpassword|token|api_?key|secret)=[^\s&]"  # the same as a parameter
-    r"|(?i:(?:password|passwd|secret|token)=[^\s$\"'])"  # an option, a file of variables
     r"|\b(?:Bearer|Basic) [A-Za-z0-9+/._~-]{16,}=*"  # Authorization header
     r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"  # JWT
     r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"  # AWS access key
@@ -41,12 +41,17 @@ def value_looks_secret(value: str) -> bool:
     return _VALUE.search(value) is not None
 
 
+def assigns_secret(text: str) -> bool:
+    """Whether the text gives a credential to an option or a variable, as `--password=…` and files of variables do."""
+    return _ASSIGNMENT.search(text) is not None
+
+
 def leaks(variables: dict[str, str]) -> tuple[str, ...]:
     """Names of the variables that look secret by name or by value, in order."""
     return tuple(
         sorted(
             name
             for name, value in variables.items()
-            if value and (name_looks_secret(name) or value_looks_secret(value))
+            if value and (name_looks_secret(name) or value_looks_secret(value) or assigns_secret(value))
         )
     )

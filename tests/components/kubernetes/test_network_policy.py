@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 
-from fastapi_platform import FastApiService, FastApiServiceArgs, Flow, LoadBalancer, Peer
-from fastapi_platform_policy.record import Marker, Value
+from fastapi_platform import FastApiService, FastApiServiceArgs, Flow, LoadBalancer, Peer, PlatformError
+from fastapi_platform_policy.record import Value
 from tests.conftest import IMAGE, Recorder
 
 POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
 API = {"app.kubernetes.io/component": "api"}
 NAME = "kubernetes.io/metadata.name"
 DATA = {"matchLabels": {NAME: "data"}}
-HTTP = {"protocol": "TCP", "port": 8000}
+HTTP = {"protocol": "TCP", "port": "http"}
 
 
 def rules(record: Recorder, direction: str, **overrides: Any) -> Value:
@@ -69,9 +69,11 @@ def test_callers_and_load_balancer_reach_the_service_and_scrapers_only_its_metri
     assert inward == [
         {"from": [{"podSelector": {"matchLabels": API}}], "ports": [HTTP]},
         {"from": [{"ipBlock": {"cidr": "35.191.0.0/16"}}], "ports": [HTTP]},
-        {"from": [{"podSelector": {}, "namespaceSelector": DATA}], "ports": [{"protocol": "TCP", "port": 9090}]},
+        {"from": [{"podSelector": {}, "namespaceSelector": DATA}], "ports": [{"protocol": "TCP", "port": "metrics"}]},
     ]
 
 
-def test_without_a_metrics_port_scrapers_reach_nothing(record: Recorder):
-    assert rules(record, "ingress", callers=(), scrapers=(Peer(namespace="data"),)) is Marker.ABSENT
+def test_scrapers_without_a_metrics_port_are_refused(record: Recorder):
+    """They would be let in to a port that is not there, and nobody would see a metric."""
+    with pytest.raises(PlatformError, match=r"scrapers: got 1 without a port, want a metrics_port"):
+        rules(record, "ingress", scrapers=(Peer(namespace="data"),))

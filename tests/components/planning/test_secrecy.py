@@ -32,8 +32,6 @@ def test_a_name_about_a_credential_is_not(name: str):
         "postgresql://orders:hunt/er2@db:5432/orders",
         "postgresql://db/orders?user=orders&password=hunter2",
         "Bearer 3f9c1b0a5d7e4f2a8b6c",
-        "LOG_LEVEL=info\nDB_PASSWORD=hunter2",
-        "--password=hunter2",
         "-----BEGIN PRIVATE KEY-----",
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc",
         "AKIAIOSFODNN7EXAMPLE",
@@ -49,10 +47,20 @@ def test_the_shape_of_a_credential_is_recognised(value: str):
 
 @pytest.mark.parametrize(
     "value", ["", "info", "https://example.com/path", "postgresql://db:5432/orders", "orders@example.com", "10.0.0.0/8",
-              "http://orders:8000/users/@me", "Bearer tokens", "--token-ttl=30", "export PASSWORD=$DB_PASSWORD"]
+              "http://orders:8000/users/@me", "Bearer tokens"]
 )
 def test_ordinary_values_are_left_alone(value: str):
     assert not secrecy.value_looks_secret(value)
+
+
+@pytest.mark.parametrize("text", ["--password=hunter2", "LOG_LEVEL=info\nDB_PASSWORD=hunter2", "API_TOKEN=x run"])
+def test_a_credential_that_is_handed_over_is_recognised(text: str):
+    assert secrecy.assigns_secret(text)
+
+
+@pytest.mark.parametrize("text", ["--token-ttl=30", "export PASSWORD=$DB_PASSWORD", "--password-file=/run/secrets/db"])
+def test_what_only_names_a_credential_is_left_alone(text: str):
+    assert not secrecy.assigns_secret(text)
 
 
 def test_an_empty_variable_leaks_nothing_and_the_rest_is_named_in_order():
