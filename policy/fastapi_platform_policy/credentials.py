@@ -28,7 +28,8 @@ _WORD = re.compile(r"(--?([A-Za-z_][\w-]*)=)[^$].*", re.DOTALL)
 def hidden(value: Value) -> Value:
     """The value with `SECRET` in place of whatever looks like a credential, by its name or by its shape."""
     if isinstance(value, str):
-        return Marker.SECRET if secrecy.value_looks_secret(value) else hidden_text(value)
+        shown = hidden_text(value)
+        return Marker.SECRET if shown == secrecy.REDACTED else shown
     if isinstance(value, Mapping):
         return _fields(value)
     if isinstance(value, Sequence):
@@ -82,7 +83,7 @@ def _fields(fields: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def _named(name: str, value: Value) -> bool:
-    return isinstance(value, str) and bool(value) and secrecy.name_looks_secret(name)
+    return isinstance(value, str) and bool(value) and _secret_flag(name)
 
 
 def _element(elements: Sequence[Value], position: int) -> Value:
@@ -98,5 +99,6 @@ def _element(elements: Sequence[Value], position: int) -> Value:
     return f"{word[1]}{secrecy.REDACTED}" if word and _secret_flag(word[2]) else hidden(value)
 
 
+@lru_cache(maxsize=10_000)
 def _secret_flag(name: str) -> bool:
     return secrecy.name_looks_secret(name.replace("-", "_"))

@@ -1,24 +1,22 @@
 """What this machine has for each further step, and how to get what is missing.
 
-Owns the checks. Deliberately changes nothing and never contacts anything but the selected cluster, and that only to
-ask for its version.
+Owns the checks. Deliberately changes nothing and never contacts anything but the clusters that the stacks name, and
+those only to ask for their version.
 """
 
-import json
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 
-from . import project
+from . import clusters, machine, project, versions
 from .errors import UsageError
 
 PYTHON_FLOOR = (3, 11)
-CLUSTER_TIMEOUT_SECONDS = 5
+INSTALL_PULUMI = "Install it: https://www.pulumi.com/docs/install/"
 
 
 class Step(StrEnum):
@@ -42,13 +40,14 @@ class Check:
     """How to get it; shown when it is missing."""
 
 
-def examine(start: Path) -> tuple[Check, ...]:
+def examine(start: Path, step: Step | None = None) -> tuple[Check, ...]:
     """Look at the machine, step by step.
 
     Args:
         start: Folder inside a Pulumi project.
+        step: The step that matters; none for all.
     """
-    return (*_preview(start), *_image(), *_local(), *_deploy(start))
+    return tuple(check for each in Step if step in (None, each) for check in _EXAMINERS[each](start))
 
 
 def _preview(start: Path) -> Iterator[Check]:
@@ -74,7 +73,7 @@ def _project(start: Path) -> tuple[str, str]:
     return f"{here.name} with stacks {stacks or 'none yet'}", ""
 
 
-def _image() -> Iterator[Check]:
+def _image(_: Path) -> Iterator[Check]:
     tool = next((name for name in ("docker", "podman", "buildah") if shutil.which(name)), "")
     yield Check(
         Step.IMAGE, "docker, podman or buildah", tool,
@@ -82,7 +81,7 @@ def _image() -> Iterator[Check]:
     )
 
 
-def _local() -> Iterator[Check]:
+def _local(_: Path) -> Iterator[Check]:
     tool = next((name for name in ("kind", "k3d", "minikube") if shutil.which(name)), "")
     yield Check(
         Step.LOCAL, "kind, k3d or minikube", tool,
@@ -91,38 +90,41 @@ def _local() -> Iterator[Check]:
 
 
 def _deploy(start: Path) -> Iterator[Check]:
+    yield _pulumi(start)
     yield Check(
-        Step.DEPLOY, "pulumi", _first_line("pulumi", "version"), "Install it: https://www.pulumi.com/docs/install/"
+        Step.DEPLOY, "uv", machine.first_line("uv", "--version"), "Install it: https://docs.astral.sh/uv/"
     )
-    yield Check(Step.DEPLOY, "uv", _first_line("uv", "--version"), "Install it: https://docs.astral.sh/uv/")
     yield Check(
         Step.DEPLOY, "kubectl", "installed" if shutil.which("kubectl") else "",
         "Install it: https://kubernetes.io/docs/tasks/tools/",
     )
-    yield Check(
-        Step.DEPLOY, "a cluster that answers", _cluster(),
-        "Start one (`kind create cluster --name fastapi-platform`), or select it: kubectl config use-context <name>.",
-    )
+    for cluster, version in clusters.examine(start):
+        which = f" (context {cluster.context})" if cluster.context else ""
+        remedy = "Start it (`kind create cluster --name …`), or add it to your kubeconfig: kubectl config get-contexts."
+        yield Check(Step.DEPLOY, f"the cluster of stack {cluster.stack}{which}", version, cluster.mistake or remedy)
 
 
-def _cluster() -> str:
-    """Version of the selected cluster; empty when none answers."""
-    text = _output("kubectl", "version", "--output=json", f"--request-timeout={CLUSTER_TIMEOUT_SECONDS}s")
+def _pulumi(start: Path) -> Check:
+    """The CLI, in a version that the project accepts."""
+    version, accepted = machine.first_line("pulumi", "version"), _accepted(start)
+    need = f"pulumi {accepted}".strip()
+    answer = versions.allowed(version, accepted) if version and accepted else True
+    if answer is False:
+        return Check(Step.DEPLOY, need, "", f"Found {version}. {INSTALL_PULUMI}")
+    unsure = " (cannot be compared)" if answer is None else ""
+    return Check(Step.DEPLOY, need, f"{version}{unsure}", INSTALL_PULUMI)
+
+
+def _accepted(start: Path) -> str:
     try:
-        return str(json.loads(text)["serverVersion"]["gitVersion"])
-    except (ValueError, KeyError):
+        return project.find(start).required_version
+    except UsageError:
         return ""
 
 
-def _first_line(*command: str) -> str:
-    return _output(*command).partition("\n")[0].strip()
-
-
-def _output(*command: str) -> str:
-    if shutil.which(command[0]) is None:
-        return ""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=2 * CLUSTER_TIMEOUT_SECONDS, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout if done.returncode == 0 else ""
+_EXAMINERS: Mapping[Step, Callable[[Path], Iterator[Check]]] = {
+    Step.PREVIEW: _preview,
+    Step.IMAGE: _image,
+    Step.LOCAL: _local,
+    Step.DEPLOY: _deploy,
+}

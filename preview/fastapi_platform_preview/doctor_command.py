@@ -28,7 +28,7 @@ def run(start: Path, step: Step | None) -> int:
     Returns:
         0 when the named step (by default: preview) has all it needs, else 1.
     """
-    checks = [check for check in doctor.examine(start) if step in (None, check.step)]
+    checks = doctor.examine(start, step)
     for each in Step if step is None else (step,):
         output.show(Text(f"{each.value}: {MEANINGS[each]}", style="bold"))
         output.show(_table([check for check in checks if check.step is each]))

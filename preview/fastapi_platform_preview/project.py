@@ -32,6 +32,8 @@ class Project:
     """Declared configuration keys, by key."""
     interpreter: Path
     """Python of the environment that the program runs in."""
+    required_version: str
+    """Range of the Pulumi CLI's versions that the project accepts; empty for any."""
     main: str
     """What the engine would run: a file name, or `.` for a folder with `__main__.py`."""
     working_directory: Path
@@ -98,6 +100,7 @@ def _load(file: Path) -> Project:
         name=_name(file, document),
         config={key: _declaration(str(document["name"]), key, value) for key, value in declared.items()},
         interpreter=_interpreter(file.parent, options),
+        required_version=str(document.get("requiredPulumiVersion") or ""),
         main=main,
         working_directory=working_directory,
         stack_directory=file.parent / directory,

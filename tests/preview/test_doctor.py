@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fastapi_platform_preview import doctor
+from fastapi_platform_preview import doctor, versions
 from fastapi_platform_preview.cli import main
 from fastapi_platform_preview.doctor import Step
 from tests.conftest import ROOT
@@ -25,8 +25,29 @@ def install(folder: Path, name: str, script: str) -> None:
     file.chmod(file.stat().st_mode | stat.S_IXUSR)
 
 
-def found(step: Step) -> dict[str, str]:
-    return {check.need: check.found for check in doctor.examine(ROOT) if check.step is step}
+def found(step: Step, folder: Path = ROOT) -> dict[str, str]:
+    return {check.need: check.found for check in doctor.examine(folder, step)}
+
+
+PROGRAM = """
+import pulumi
+context = pulumi.Config().get("where")
+if context == "crash":
+    raise ValueError("no such thing")
+pulumi.ProviderResource("kubernetes", "cluster", {"context": context} if context else {})
+"""
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A project of another shape than ours, with a stack a cluster."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "Pulumi.yaml").write_text("name: shop\nruntime: python\nrequiredPulumiVersion: '>=3.219.0 <4.0.0'\n")
+    (folder / "__main__.py").write_text(PROGRAM)
+    for stack, context in (("dev", "here"), ("prod", "there")):
+        (folder / f"Pulumi.{stack}.yaml").write_text(f"config: {{shop:where: {context}}}\n")
+    return folder
 
 
 def test_a_preview_needs_nothing_but_what_is_installed_here(tools: Path):
@@ -34,34 +55,74 @@ def test_a_preview_needs_nothing_but_what_is_installed_here(tools: Path):
     assert found(Step.PREVIEW)["a Pulumi project"] == "fastapi-platform with stacks dev, local, prod"
 
 
-def test_what_is_missing_is_said_with_its_remedy(tools: Path, capfd: pytest.CaptureFixture[str]):
-    assert main(["doctor", "deploy", "--cwd", str(ROOT)]) == 1
+def test_what_is_missing_is_said_with_its_remedy(tools: Path, small: Path, capfd: pytest.CaptureFixture[str]):
+    assert main(["doctor", "deploy", "--cwd", str(small)]) == 1
     text, complaint = capfd.readouterr()
-    assert re.search(r"^missing +pulumi +Install it: https://www\.pulumi\.com/docs/install/$", text, re.MULTILINE)
-    assert complaint == "4 missing for deploy\n"
+    remedy = r"^missing +pulumi >=3\.219\.0 <4\.0\.0 +Install it: https://www\.pulumi\.com/docs/install/$"
+    assert re.search(remedy, text, re.MULTILINE)
+    assert re.search(r"^missing +the cluster of stack prod \(context there\) +Start it", text, re.MULTILINE)
+    assert complaint == "5 missing for deploy\n"
 
 
-def test_tools_on_the_path_are_found(tools: Path):
+def test_tools_on_the_path_are_found(tools: Path, small: Path):
     install(tools, "pulumi", "echo v3.260.0")
     install(tools, "uv", "echo uv 0.13.9")
     install(tools, "podman", "exit 0")
     install(tools, "kind", "exit 0")
-    install(tools, "kubectl", """echo '{"serverVersion": {"gitVersion": "v1.36.3"}}'""")
-    assert found(Step.DEPLOY) == {
-        "pulumi": "v3.260.0", "uv": "uv 0.13.9", "kubectl": "installed", "a cluster that answers": "v1.36.3",
+    install(tools, "kubectl", ANSWERS)
+    assert found(Step.DEPLOY, small) == {
+        "pulumi >=3.219.0 <4.0.0": "v3.260.0", "uv": "uv 0.13.9", "kubectl": "installed",
+        "the cluster of stack dev (context here)": "v1.36.3", "the cluster of stack prod (context there)": "",
     }  # fmt: skip
     assert found(Step.IMAGE) == {"docker, podman or buildah": "podman"}
     assert found(Step.LOCAL) == {"kind, k3d or minikube": "kind"}
 
 
+ANSWERS = """case "$*" in *--context=here*) echo '{"serverVersion": {"gitVersion": "v1.36.3"}}' ;; *) exit 1 ;; esac"""
+
+
 @pytest.mark.parametrize("script", ["exit 1", "echo nonsense", """echo '{"clientVersion": {}}'"""])
-def test_a_cluster_that_does_not_answer_is_missing(tools: Path, script: str):
+def test_a_cluster_that_does_not_answer_is_missing(tools: Path, small: Path, script: str):
     install(tools, "kubectl", script)
-    assert found(Step.DEPLOY)["a cluster that answers"] == ""
+    assert found(Step.DEPLOY, small)["the cluster of stack dev (context here)"] == ""
 
 
-def test_without_a_step_only_a_preview_must_be_possible(tools: Path, capfd: pytest.CaptureFixture[str]):
-    assert main(["doctor", "--cwd", str(ROOT)]) == 0
+def test_a_stack_that_cannot_be_recorded_is_missing_with_its_reason(tools: Path, small: Path):
+    (small / "Pulumi.dev.yaml").write_text("config: {shop:where: crash}\n")
+    check = next(each for each in doctor.examine(small, Step.DEPLOY) if "stack dev" in each.need)
+    assert check.found == ""
+    assert "ValueError: no such thing" in check.remedy
+
+
+def test_a_provider_without_a_context_means_the_selected_cluster(tools: Path, small: Path):
+    (small / "Pulumi.dev.yaml").write_text("config: {}\n")
+    install(tools, "kubectl", """echo '{"serverVersion": {"gitVersion": "v1.36.3"}}'""")
+    assert found(Step.DEPLOY, small)["the cluster of stack dev"] == "v1.36.3"
+
+
+def test_a_pulumi_that_the_project_refuses_is_missing(tools: Path, small: Path):
+    """The engine refuses it too, but only after everything else has been prepared."""
+    install(tools, "pulumi", "echo v3.218.9")
+    check = doctor.examine(small, Step.DEPLOY)[0]
+    assert (check.need, check.found) == ("pulumi >=3.219.0 <4.0.0", "")
+    assert check.remedy.startswith("Found v3.218.9. Install it: ")
+
+
+@pytest.mark.parametrize(
+    ("version", "accepted", "answer"),
+    [
+        ("v3.219.0", ">=3.219.0", True), ("v3.218.9", ">=3.219.0", False), ("v3.1000.0", ">3.219.0", True),
+        ("v4.0.0", ">=3.219.0 <4.0.0", False), ("v5.0.1", "<4.0.0 || >= 5.0.0", True), ("v3.2.1", "3.2.1", True),
+        ("v3.2.1", "!=3.2.1", False), ("v3.219.0-alpha.1", ">=3.219.0", False), ("v3.220.0-dev+a", ">3.219.0", True),
+        ("v3.2.1", "~3.2", None), ("v3.2.1", "3.x", None), ("v3.2.1", "", None), ("dev", ">=3.0.0", None),
+    ],
+)  # fmt: skip
+def test_a_range_is_read_as_the_engine_reads_it(version: str, accepted: str, answer: bool | None):
+    assert versions.allowed(version, accepted) is answer
+
+
+def test_without_a_step_only_a_preview_must_be_possible(tools: Path, small: Path, capfd: pytest.CaptureFixture[str]):
+    assert main(["doctor", "--cwd", str(small)]) == 0
     assert "missing" in capfd.readouterr().out
 
 

@@ -1,0 +1,84 @@
+"""Which clusters the stacks of a project deploy to, and whether those answer.
+
+Owns reading that from the stacks' own Kubernetes providers, whatever the program calls its settings. Deliberately asks
+nothing about a cluster whose kubeconfig the deploy itself makes.
+"""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi_platform_policy.record import Marker, Record, text
+
+from . import machine, recording, stack_config
+from .errors import UsageError
+from .project import Project
+
+PROVIDER = "pulumi:providers:kubernetes"
+TIMEOUT_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Where a stack deploys to."""
+
+    stack: str
+    context: str = ""
+    """Context of the kubeconfig; empty for the selected one."""
+    kubeconfig: str = ""
+    """Path; empty for where kubectl looks."""
+    mistake: str = ""
+    """Why nobody can tell where it deploys to; empty when it is known."""
+
+    def version(self) -> str:
+        """Version of the cluster; empty when it does not answer."""
+        options = {"--context": self.context, "--kubeconfig": self.kubeconfig}
+        stated = [f"{flag}={value}" for flag, value in options.items() if value]
+        answer = machine.output(
+            "kubectl", "version", "--output=json", f"--request-timeout={TIMEOUT_SECONDS}s", *stated
+        )
+        try:
+            return str(json.loads(answer)["serverVersion"]["gitVersion"])
+        except (ValueError, KeyError):
+            return ""
+
+
+def examine(start: Path) -> tuple[tuple[Cluster, str], ...]:
+    """Every cluster that a stack deploys to, with its version, which is empty when it does not answer.
+
+    Args:
+        start: Folder inside a Pulumi project; anywhere else there is no cluster.
+    """
+    found = tuple(_of_stacks(start))
+    with ThreadPoolExecutor(max_workers=max(len(found), 1)) as pool:
+        return tuple(zip(found, pool.map(_version, found), strict=True))
+
+
+def _version(cluster: Cluster) -> str:
+    return "" if cluster.mistake else cluster.version()
+
+
+def _of_stacks(start: Path) -> Iterator[Cluster]:
+    try:
+        started = recording.start(start, (), None)
+    except UsageError:
+        return
+    for stack, future in started.results():
+        try:
+            records = future.result().records
+        except UsageError as error:
+            yield Cluster(stack, mistake=str(error).partition("\n")[0])
+        else:
+            yield from sorted(set(_of_records(started.project, stack, records)), key=lambda each: each.context)
+
+
+def _of_records(project: Project, stack: str, records: tuple[Record, ...]) -> Iterator[Cluster]:
+    for record in records:
+        kubeconfig = record.at("kubeconfig")
+        made_later = isinstance(kubeconfig, Marker) and kubeconfig is not Marker.ABSENT
+        if record.type == PROVIDER and not made_later and "\n" not in text(kubeconfig):
+            yield Cluster(stack, text(record.at("context")), text(kubeconfig))
+        elif record.type.startswith("kubernetes:") and not record.provider:
+            yield Cluster(stack, stack_config.load(project, stack).values.get("kubernetes:context", ""))
