@@ -40,6 +40,16 @@ def translate(error: ValidationError, model: type[BaseModel], raw: Mapping[str, 
     return tuple(problem for details in error.errors() for problem in _problems(details, schema, raw))
 
 
+def refusals(error: ValidationError, raw: Mapping[str, Any]) -> tuple[Problem, ...]:
+    """Of the errors of a document, the values that a component refused."""
+    return tuple(
+        problem
+        for details in error.errors()
+        if isinstance(cause := details.get("ctx", {}).get("error"), PlatformError)
+        for problem in _moved(cause, _path(details["loc"], raw))
+    )
+
+
 def paths(error: ValidationError, raw: Mapping[str, Any]) -> tuple[Path, ...]:
     """Where the errors are, as keys and indices into the document."""
     return tuple(_path(details["loc"], raw) for details in error.errors())
@@ -52,7 +62,7 @@ def _problems(details: ErrorDetails, schema: dict[str, Any], raw: Mapping[str, A
         owner, field = "", _dotted(path)
     cause = details.get("ctx", {}).get("error")
     if isinstance(cause, PlatformError):
-        yield from (problem.under(_dotted(path)) for problem in cause.problems)
+        yield from _moved(cause, path)
         return
     match details["type"]:
         case "missing" | "missing_argument" | "missing_keyword_only_argument":
@@ -66,6 +76,10 @@ def _problems(details: ErrorDetails, schema: dict[str, Any], raw: Mapping[str, A
                 owner, field, _got(path, details), _wanted(details), "the setting has another type",
                 f"Correct {_dotted(path)} in the stack file.",
             )
+
+
+def _moved(error: PlatformError, path: Path) -> Iterator[Problem]:
+    return (problem.under(_dotted(path)) for problem in error.problems)
 
 
 def _unknown_key(owner: str, key: str, known: Sequence[str]) -> Problem:

@@ -22,32 +22,25 @@ STAND_INS: dict[str, Any] = {
 }
 """What a required section is taken for while the others are checked; none causes a problem of its own, anywhere."""
 
-COLLECTIONS = ("schedules", "workers")
-"""Sections whose entries stand for themselves: a bad one is left out, and the others are checked."""
 
+def repaired(raw: Mapping[str, Any], bad: Iterable[Path]) -> dict[str, Any]:
+    """The document without its refused values.
 
-def without(raw: Mapping[str, Any], bad: Iterable[Path]) -> dict[str, Any]:
-    """The document without its refused values."""
-    repaired = deepcopy(dict(raw))
+    Where something is missing, what it is missing from is taken out; for a required section a stand-in takes over.
+    """
+    document = deepcopy(dict(raw))
     for path in bad:
-        tree.remove(repaired, path)
-    return repaired
+        here = tree.existing(document, path)
+        if len(here) > 1 or (here and here[0] not in STAND_INS):
+            tree.remove(document, here)
+        else:
+            document[str(path[0])] = deepcopy(_stand_in(str(path[0]), document, whole=len(path) == 1))
+    return document
 
 
-def completed(raw: Mapping[str, Any], bad: Iterable[Path]) -> dict[str, Any]:
-    """The document with stand-ins for required sections that are missing or beyond repair."""
-    repaired = deepcopy(dict(raw))
-    for path in bad:
-        section = path[0]
-        if section in COLLECTIONS:
-            tree.remove(repaired, path[:2])
-        elif section in STAND_INS:
-            repaired[str(section)] = _stand_in(str(section), repaired.get(str(section)))
-    return repaired
-
-
-def _stand_in(section: str, here: object) -> Any:
-    stand_in, given = tree.mapping(STAND_INS[section]), tree.mapping(here)
-    if stand_in is None or given is None or "kind" in stand_in:
-        return STAND_INS[section]
+def _stand_in(section: str, document: Mapping[str, Any], *, whole: bool) -> Any:
+    """The stand-in of a section that is refused as a whole, or what is stated with the stand-in's keys added."""
+    stand_in, given = tree.mapping(STAND_INS.get(section)), tree.mapping(document.get(section))
+    if whole or stand_in is None or given is None or "kind" in stand_in:
+        return STAND_INS.get(section, {})
     return given | stand_in

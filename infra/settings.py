@@ -10,40 +10,29 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
+import arguments
 import pulumi
 import repair
-from document import (
-    Document,
-    ExistingCluster,
-    ExternalDatabase,
-    ExternalEdge,
-    InClusterDatabase,
-    Section,
-    StackFile,
-)
-from problems import paths, translate
+from document import Document, ExistingCluster, StackFile
+from problems import paths, refusals, translate
 from pydantic import ValidationError
 
 from fastapi_platform import (
     BackgroundWorkerArgs,
     FastApiServiceArgs,
-    Flow,
-    LoadBalancer,
     LocalPostgresArgs,
     MigrationJobArgs,
-    Peer,
     PlatformError,
     RestrictedNamespaceArgs,
     ScheduledJobArgs,
-    SecretKey,
 )
-from fastapi_platform.kubernetes import postgres
-from fastapi_platform.kubernetes.migration import DATABASE_VARIABLE
 from fastapi_platform.planning import drain
 from fastapi_platform.planning.errors import Problem
 
-HOMES = {"environment": "environment", "image": "service.image", "namespace": "namespace.name", "service": "name"}
+HOMES = {"environment": "environment", "image": "service.image", "namespace": "namespace.name"}
 """Where a wired argument stands in the stack file, whichever component refuses it."""
+REPAIRS = 10
+"""Attempts to make a refused document readable, each of which takes something out of it; it is not deeper than that."""
 
 T = TypeVar("T")
 
@@ -116,32 +105,33 @@ class _Findings:
         return {name: value for name, value in made.items() if value is not None}
 
     def _said(self, problem: Problem) -> bool:
-        """Whether it is noted, or comes from a setting of the service, or from the name, that is refused already."""
-        of_service = replace(problem, owner="service")
-        from_name = problem.field == "namespace.name" and any(said.field == "name" for said in self.problems)
-        return from_name or problem in self.problems or of_service in self.problems
+        """Whether it is noted, or comes from a setting of the service that is refused already."""
+        return problem in self.problems or replace(problem, owner="service") in self.problems
 
 
 def _document(raw: Mapping[str, Any]) -> tuple[Document, list[Problem]]:
-    """The document, repaired where it had to be, and what was wrong with its shape."""
-    try:
-        return StackFile.model_validate(raw), []
-    except ValidationError as error:
-        problems = list(translate(error, StackFile, raw))
-        readable = repair.without(raw, paths(error, raw))
-    try:
-        return StackFile.model_validate(readable), problems
-    except ValidationError as error:
-        return StackFile.model_validate(repair.completed(readable, paths(error, readable))), problems
+    """The document, repaired where it had to be, and what was wrong with its shape and with values on the way."""
+    problems: list[Problem] = []
+    readable = raw
+    for _ in range(REPAIRS):
+        try:
+            return StackFile.model_validate(readable), problems
+        except ValidationError as error:
+            # What is missing after a repair is missing because of it.
+            found = translate(error, StackFile, readable) if readable is raw else refusals(error, readable)
+            problems += [problem for problem in found if problem not in problems]
+            readable = repair.repaired(readable, paths(error, readable))
+    return StackFile.model_validate(repair.STAND_INS), problems
 
 
 def _settings(document: Document, found: _Findings) -> Settings | None:
-    service = found.attempt("service", lambda: _service(document))
-    gate = found.attempt("migrations", lambda: _migration(document))
-    namespace = found.attempt("namespace", lambda: _namespace(document))
-    database = found.attempt("database", lambda: _database(document))
-    workers = found.attempt_each("workers", document.workers, partial(_worker, document))
-    schedules = found.attempt_each("schedules", document.schedules, partial(_schedule, document))
+    balancer = found.attempt("edge", lambda: arguments.load_balancer(document))
+    service = found.attempt("service", lambda: arguments.service(document, balancer or drain.IN_CLUSTER))
+    gate = found.attempt("migrations", lambda: arguments.migration(document))
+    namespace = found.attempt("namespace", lambda: arguments.namespace(document))
+    database = found.attempt("database", lambda: arguments.database(document))
+    workers = found.attempt_each("workers", document.workers, partial(arguments.worker, document))
+    schedules = found.attempt_each("schedules", document.schedules, partial(arguments.schedule, document))
     if service is None or gate is None or namespace is None:
         return None
     return Settings(
@@ -155,122 +145,27 @@ def _settings(document: Document, found: _Findings) -> Settings | None:
     )
 
 
-def _service(document: Document) -> FastApiServiceArgs:
-    balancer = LoadBalancer(**document.edge.given()) if isinstance(document.edge, ExternalEdge) else drain.IN_CLUSTER
-    return FastApiServiceArgs(**_common(document), **_runs(document, document.service), load_balancer=balancer)
-
-
-def _worker(document: Document, name: str) -> BackgroundWorkerArgs:
-    given = _runs(document, document.workers[name])
-    return BackgroundWorkerArgs(**_common(document), **given, image=_image(document), worker=name)
-
-
-def _schedule(document: Document, name: str) -> ScheduledJobArgs:
-    given = _runs(document, document.schedules[name])
-    return ScheduledJobArgs(**_common(document), **given, image=_image(document), job=name)
-
-
-def _migration(document: Document) -> MigrationJobArgs:
-    given = _placed(document, document.migrations)
-    given.pop("mode", None)
-    database = _connection(document)
-    given["egress"] = (*given.get("egress", ()), database.direct_flow)
-    return MigrationJobArgs(
-        **_common(document), **given, image=_image(document), direct_database=database.direct_secret
-    )
-
-
-def _database(document: Document) -> LocalPostgresArgs | None:
-    if not isinstance(document.database, InClusterDatabase):
-        return None
-    return LocalPostgresArgs(**_common(document), **document.database.given())
-
-
-def _namespace(document: Document) -> RestrictedNamespaceArgs:
-    given = document.namespace.given()
-    given.pop("name", None)
-    return RestrictedNamespaceArgs(
-        **given,
-        deletion_protection=document.deletion_protection,
-        environment=document.environment,
-        namespace=_namespace_name(document),
-    )
-
-
-def _common(document: Document) -> dict[str, Any]:
-    """Arguments that every component of a service gets."""
-    return {
-        "environment": document.environment,
-        "namespace": _namespace_name(document),
-        "service": document.name,
-    }
-
-
-def _runs(document: Document, section: Section) -> dict[str, Any]:
-    """What a section states, with what everything that runs the service's code shares: settings, secrets, flows."""
-    shared, given = document.service.given(), _placed(document, section)
-    database = _connection(document)
-    flows = [*shared.get("egress", ()), database.flow]
-    return given | {
-        "egress": (*flows, *(flow for flow in given.get("egress", ()) if flow not in flows)),
-        "env": {**shared.get("env", {}), **given.get("env", {})},
-        "secrets": {DATABASE_VARIABLE: database.secret, **shared.get("secrets", {}), **given.get("secrets", {})},
-    }
-
-
-def _placed(document: Document, section: Section) -> dict[str, Any]:
-    """What a section states; its pods run where the service's do, unless it says otherwise."""
-    service = document.service.given()
-    return {name: service[name] for name in ("placement",) if name in service} | section.given()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Connection:
-    """The two ways to the database: the service's, perhaps through a pooler, and the migration's."""
-
-    direct_flow: Flow
-    direct_secret: SecretKey
-    flow: Flow
-    secret: SecretKey
-
-
-def _connection(document: Document) -> _Connection:
-    """The only place that asks what kind of database there is."""
-    match document.database:
-        case ExternalDatabase() as given:
-            return _Connection(
-                direct_flow=_outside(given.direct_network or given.network, given.direct_port or given.port),
-                direct_secret=given.direct_secret,
-                flow=_outside(given.network, given.port),
-                secret=given.secret,
-            )
-        case InClusterDatabase():
-            flow = Flow(peer=Peer(pod_labels=postgres.selector(document.name)), ports=(postgres.PORT,))
-            secret = SecretKey(postgres.secret_name(document.name), postgres.DIRECT_KEY)
-            return _Connection(direct_flow=flow, direct_secret=secret, flow=flow, secret=secret)
-
-
-def _outside(network: str, port: int) -> Flow:
-    return Flow(peer=Peer(cidr=network), ports=(port,))
-
-
-def _image(document: Document) -> str:
-    return document.service.given()["image"]
-
-
-def _namespace_name(document: Document) -> str:
-    name: str | None = document.namespace.given().get("name")
-    return document.name if name is None else name
-
-
 def _at_home(problem: Problem, section: str) -> Problem:
     """The problem under the key of the stack file that causes it."""
     if problem.field in ("job", "worker"):
         return replace(problem, owner="", field=section)
-    if problem.field.startswith("load_balancer."):
-        return replace(problem, owner="edge", field=problem.field.removeprefix("load_balancer."))
-    home = HOMES.get(problem.field)
-    return replace(problem, owner="", field=home) if home else problem.under(section)
+    if "load_balancer." in str(problem):
+        return _at_edge(problem, section)
+    wired = HOMES.get(problem.field)
+    own = section == "database" and problem.field == "image"
+    return problem.under(section) if wired is None or own else replace(problem, owner="", field=wired)
+
+
+def _at_edge(problem: Problem, section: str) -> Problem:
+    """The problem in the words of a stack file, where the load balancer is the section `edge`."""
+    here = problem.under("edge" if problem.field.startswith("load_balancer.") else section)
+    return replace(
+        here,
+        field=here.field.removeprefix("load_balancer."),
+        want=here.want.replace("load_balancer.", "edge."),
+        why=here.why.replace("load_balancer.", "edge."),
+        fix=here.fix.replace("load_balancer.", "edge."),
+    )
 
 
 def _encrypted(key: str) -> Problem:

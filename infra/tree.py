@@ -38,6 +38,16 @@ def child(value: object, key: int | str) -> Any:
     return elements[key] if key < len(elements) else MISSING
 
 
+def existing(document: object, path: Path) -> Path:
+    """The part of a path that leads to something: all of it, or as far as the first key that is not there."""
+    here: Any = document
+    for depth, key in enumerate(path):
+        here = child(here, key)
+        if here is MISSING:
+            return path[:depth]
+    return path
+
+
 def remove(document: dict[str, Any], path: Path) -> None:
     """Take out what a path leads to; of a list, the whole list, because an element's place has a meaning."""
     keys = list(takewhile(lambda key: isinstance(key, str), path))
