@@ -1,0 +1,49 @@
+"""What the platform writes as a container's command, the runtime understands."""
+
+import pytest
+
+from fastapi_platform.planning import process
+from fastapi_platform.planning.process import ProcessModel, Server
+from fastapi_platform_runtime import serve
+
+
+def understood(model: ProcessModel, port: int = 8000) -> dict[str, object]:
+    python, minus_m, module, *words = process.command(model, port)
+    assert (python, minus_m, module) == ("python", "-m", serve.__name__)
+    return vars(serve.parser().parse_args(words))
+
+
+MODELS = (
+    ProcessModel(server=Server.RUNTIME),
+    ProcessModel(
+        server=Server.RUNTIME, app="shop:app", backlog=64, concurrency_limit=9, factory=False, workers=3,
+        graceful_timeout_seconds=7, keep_alive_seconds=8, lame_duck_seconds=0, trusted_proxies=("10.0.0.0/8", "::1"),
+    ),
+    ProcessModel(server=Server.RUNTIME, workers=64, backlog=65535),
+)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_runtime_understands_the_command_as_it_was_meant(model: ProcessModel):
+    assert understood(model, 8123) == {
+        "app": model.app,
+        "backlog": model.backlog,
+        "factory": model.factory,
+        "forwarded_allow_ips": ",".join(model.trusted_proxies) or None,
+        "host": "0.0.0.0",
+        "lame_duck": model.lame_duck_seconds,
+        "limit_concurrency": model.concurrency_limit,
+        "port": 8123,
+        "proxy_headers": bool(model.trusted_proxies),
+        "server_header": False,
+        "timeout_graceful_shutdown": model.graceful_timeout_seconds,
+        "timeout_keep_alive": model.keep_alive_seconds,
+        "workers": model.workers,
+    }
+
+
+def test_an_option_left_out_means_what_it_means_to_the_platform():
+    """A figure typed by hand beside the platform's must not change another one."""
+    platform = understood(ProcessModel(server=Server.RUNTIME))
+    by_hand = vars(serve.parser().parse_args([ProcessModel().app, "--factory"]))
+    assert {name for name, value in by_hand.items() if value != platform[name]} == {"host"}
