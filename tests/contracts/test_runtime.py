@@ -3,8 +3,9 @@
 import pytest
 
 from fastapi_platform.planning import process
+from fastapi_platform.planning.probes import Probes
 from fastapi_platform.planning.process import ProcessModel, Server
-from fastapi_platform_runtime import serve
+from fastapi_platform_runtime import health, serve
 
 
 def understood(model: ProcessModel, port: int = 8000) -> dict[str, object]:
@@ -47,3 +48,9 @@ def test_an_option_left_out_means_what_it_means_to_the_platform():
     platform = understood(ProcessModel(server=Server.RUNTIME))
     by_hand = vars(serve.parser().parse_args([ProcessModel().app, "--factory"]))
     assert {name for name, value in by_hand.items() if value != platform[name]} == {"host"}
+
+
+def test_probes_are_answered_where_the_platform_asks_and_in_time():
+    probes = Probes()
+    assert (probes.liveness_path, probes.readiness_path) == (health.LIVE_PATH, health.READY_PATH)
+    assert health.DEFAULT_TIMEOUT_SECONDS < probes.readiness.timeout_seconds
