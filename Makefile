@@ -11,7 +11,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help preview test check validate engine benchmark doctor docs golden image up down clean
+.PHONY: help preview test check services validate engine benchmark doctor docs golden image up down clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -30,6 +30,9 @@ check: $(READY) ## lint, types, layers, generated pages, lock
 	$(BIN)/python docs/generate.py --check
 	$(UV) lock --check --quiet
 	cd app-example && $(UV) lock --check --quiet && $(UV) run --frozen --quiet ruff check . && $(UV) run --frozen --quiet pyright
+
+services: $(READY) ## run the tests with real servers under load, Postgres and PgBouncer (skip what is not installed)
+	$(BIN)/pytest -q -m services -rs
 
 validate: $(READY) ## judge the manifests with kubeconform, kubernetes-validate, trivy and checkov (installs them)
 	REQUIRE_TOOLS=1 PATH="$$(UV=$(UV) .ci/tools):$$PATH" $(BIN)/pytest tests/manifests -q
@@ -62,7 +65,7 @@ down: $(READY) ## take a stack away again (STACK=local)
 clean: ## remove the environments
 	rm -rf .venv .tools app-example/.venv
 
-$(READY): uv.lock pyproject.toml components/pyproject.toml policy/pyproject.toml preview/pyproject.toml | $(UV)
+$(READY): uv.lock pyproject.toml components/pyproject.toml policy/pyproject.toml preview/pyproject.toml runtime/pyproject.toml | $(UV)
 	@$(UV) sync --frozen --quiet
 	@touch $@
 

@@ -100,7 +100,7 @@ def test_every_setting_is_shown_with_the_default_that_it_has():
 
 def test_no_function_or_file_outgrows_its_limit():
     """40 lines a function, 300 a file: what is longer is read by nobody at 3 a.m."""
-    for room in ("infra", "components", "policy", "preview", "docs", "benchmarks"):
+    for room in ("infra", "components", "policy", "preview", "runtime", "docs", "benchmarks"):
         for file in (ROOT / room).rglob("*.py"):
             source = file.read_text()
             assert len(source.splitlines()) <= 300, file

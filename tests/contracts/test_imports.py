@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 INFRA = ROOT / "infra"
 OWN_MODULES = {file.stem for file in INFRA.glob("*.py")}
 INFRA_MAY_IMPORT = {"fastapi_platform", "pulumi", "pulumi_kubernetes", "pulumi_random", "pydantic", "pydantic_core"}
-ROOMS = ("components", "policy", "preview")
+ROOMS = ("components", "policy", "preview", "runtime")
 
 
 def imported(file: Path) -> set[str]:

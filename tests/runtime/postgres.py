@@ -4,10 +4,12 @@ import asyncio
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,10 +82,20 @@ def pgbouncer(folder: Path, server: Postgres, mode: str) -> Generator[int]:
         shutil.chown(folder, USER)
     process = subprocess.Popen(["pgbouncer", "-q", folder / "ini"], user=USER, stderr=subprocess.DEVNULL)
     try:
+        _listening(port)
         yield port
     finally:
         process.kill()
         process.wait()
+
+
+def _listening(port: int) -> None:
+    deadline = time.monotonic() + 10
+    while True:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def query(address: str, *statements: str) -> list[Any]:
