@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from . import revisions, store
-from .outcome import Outcome, Report, Stop, secrets_of
+from .outcome import LONGEST_MESSAGE, Outcome, Report, Stop, secrets_of
 from .revisions import History, Revision
 from .session import PASSING, STATEMENT_TIMEOUT, Deadline, limit, session, sqlstate, take_lock, told
 
@@ -55,6 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return report.end(Outcome.TERMINATED, "ended by a signal; the revision in progress was rolled back")
     except DBAPIError as exc:
         return report.end(Outcome.FAILED, f"the database failed: {told(exc)}")
+    except Exception as exc:
+        report.say("traceback", traceback.format_exc()[-LONGEST_MESSAGE:], "ERROR")
+        return report.end(Outcome.FAILED, f"unexpected: {type(exc).__name__}")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -80,8 +83,9 @@ def parser() -> argparse.ArgumentParser:
 
 async def _until_signal(address: str, options: argparse.Namespace, report: Report) -> str:
     task = asyncio.current_task()
-    if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    for each in (signal.SIGTERM, signal.SIGINT):
+        if task is not None:
+            asyncio.get_running_loop().add_signal_handler(each, task.cancel)
     deadline = Deadline.after(options.deadline)
     config = _alembic(options.config)
     history = revisions.read(config)

@@ -119,6 +119,17 @@ def test_a_signal_rolls_back_and_says_so(database: str, tmp_path: Path):
     assert "half" not in query(database, TABLES)
 
 
+def test_a_connection_that_is_lost_is_one_clear_failure(database: str, tmp_path: Path):
+    image(tmp_path, CREATE, SLOW.replace("pg_sleep(3)", "pg_sleep(60)"))
+    run = start(database, tmp_path)
+    sleeping = "FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'"
+    until(lambda: bool(query(database, f"SELECT pid {sleeping}")))
+    query(database, f"SELECT pg_terminate_backend(pid) {sleeping}")
+    done = ended(run)
+    assert (done.status, query(database, CURRENT)) == (Outcome.FAILED, ["0001"])
+    assert "revision 0002, line 8, rolled back: " in done.last
+
+
 def test_an_older_image_runs_on_a_newer_schema_that_says_so(database: str, tmp_path: Path):
     new, old = image(tmp_path / "new", CREATE, ADD), image(tmp_path / "old", CREATE)
     assert migrate(database, new).status == 0
