@@ -10,8 +10,10 @@ signal, or at the first one before the application is loaded.
 
 import argparse
 import importlib.util
+import logging
 import os
 import re
+import socket
 import sys
 from collections.abc import Callable, Sequence
 
@@ -22,6 +24,7 @@ from .supervisor import Supervisor, Workers
 
 PROGRAM = "python -m fastapi_platform_runtime.serve"
 DESCRIPTION = "Serve an ASGI application with uvicorn; at the first signal, tell its clients to leave before stopping."
+_logger = logging.getLogger("uvicorn.error")
 _IMPORT_STRING = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
@@ -36,10 +39,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.workers == 1:
         return serve(config, options.lame_duck)
     try:
-        sockets = [config.bind_socket()]
-    except SystemExit:
+        listener = listen(options.host, options.port)
+    except OSError as exc:
+        _logger.error("cannot listen on %s port %s: %s", options.host, options.port, exc)
         return NOT_STARTED
-    return Supervisor(Workers(config, options.lame_duck, sockets), options.workers).run()
+    with listener:
+        return Supervisor(Workers(config, options.lame_duck, (listener,)), options.workers).run()
 
 
 def parser() -> argparse.ArgumentParser:
@@ -65,6 +70,27 @@ def parser() -> argparse.ArgumentParser:
     add("--forwarded-allow-ips", default=None, metavar="NETWORKS", help="comma-separated addresses or networks")
     add("--server-header", action=argparse.BooleanOptionalAction, default=False, help="say which server answers")
     return made
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind the socket that all processes share.
+
+    Its protocol is stated: asyncio switches Nagle's algorithm off only for connections whose socket says TCP, and
+    uvicorn's own `bind_socket` leaves it out, so that answers on open connections wait 40 ms for a delayed ACK.
+
+    Raises:
+        OSError: The address is taken or not one of this machine's.
+    """
+    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    bound = socket.socket(family, kind, socket.IPPROTO_TCP)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError:
+        bound.close()
+        raise
+    _logger.info("Serving on %s port %s", host, bound.getsockname()[1])
+    return bound
 
 
 def _config(options: argparse.Namespace) -> Config:

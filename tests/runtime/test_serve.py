@@ -104,6 +104,19 @@ def test_a_signal_during_the_start_ends_it_without_a_lame_duck():
         assert server.end()[0] in (0, 128 + signal.SIGTERM)
 
 
+@WORKERS
+def test_answers_on_an_open_connection_do_not_wait_for_delayed_acknowledgements(workers: int):
+    """40 ms each, when Nagle's algorithm is on; the fastest of many says whether it is, however busy the machine."""
+    with running(OURS, "--lame-duck", "0", "--workers", str(workers)) as server:
+        client = server.connect()
+        took_seconds: list[float] = []
+        for _ in range(30):
+            began = time.monotonic()
+            ask(client, "/")
+            took_seconds.append(time.monotonic() - began)
+        assert sorted(took_seconds)[len(took_seconds) // 2] < 0.03
+
+
 def test_a_worker_that_dies_is_replaced():
     with running(OURS, *BOTH, "--lame-duck", "0", "--workers", "2") as server:
         before = _pids(server)
