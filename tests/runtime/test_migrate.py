@@ -41,6 +41,15 @@ def test_a_new_database_gets_everything_and_a_second_run_changes_nothing(databas
     assert query(database, "SELECT oldest_compatible FROM fastapi_platform_schema ORDER BY revision") == ["0001"] * 2
 
 
+def test_revisions_that_know_nothing_of_the_runner_run_as_they_are(database: str):
+    """The example's, which plain Alembic also applies; each way finds what the other did."""
+    example = Path(__file__).parents[2] / "app-example"
+    assert migrate(database, example).status == migrate(database, example, "verify").status == 0
+    assert "orders" in query(database, TABLES)
+    query(database, "DROP TABLE fastapi_platform_schema", "SELECT 1")
+    assert migrate(database, example).last == "nothing to do: the database is at 0001"
+
+
 def test_two_runners_at_once_take_turns_and_both_succeed(database: str, tmp_path: Path):
     image(tmp_path, CREATE, SLOW)
     runs = [ended(run) for run in [start(database, tmp_path), start(database, tmp_path)]]
