@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as profile
 from hypothesis import strategies as st
 from settings import load, parse
 
@@ -129,7 +128,6 @@ def test_nothing_at_all_is_refused_key_by_key():
     assert [message.partition(":")[0] for message in refused({})] == required
 
 
-@profile(max_examples=25)
 @given(st.text(min_size=1).filter(lambda key: key.isidentifier() and key not in FastApiServiceArgs.__slots__))
 def test_an_unknown_key_is_always_refused(key: str):
     """Property: no spelling of an unknown key slips through; a key that nobody reads changes nothing."""

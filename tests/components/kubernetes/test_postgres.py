@@ -43,9 +43,10 @@ def dsn(record: Recorder, monkeypatch: pytest.MonkeyPatch) -> tuple[str, bool]:
         LocalPostgres("it", valid_args())
         seen.append((await stated[0].future() or "", await stated[0].is_secret()))
 
-    monkeypatch.setattr(core.v1, "Secret", secret)
-    monkeypatch.setattr(random, "RandomPassword", password)
-    record.recording(program)
+    with monkeypatch.context() as patch:
+        patch.setattr(core.v1, "Secret", secret)
+        patch.setattr(random, "RandomPassword", password)
+        record.recording(program)
     return seen[0]
 
 
