@@ -17,6 +17,7 @@ from fastapi_platform import (
     MigrationJob,
     MigrationJobArgs,
     Peer,
+    Resources,
     ScheduledJob,
     ScheduledJobArgs,
     SecretKey,
@@ -137,6 +138,28 @@ def test_it_reaches_what_its_flows_declare(record: Recorder, of: str):
     policy = of_type(records(record, of, egress=(flow,)), ":NetworkPolicy")[0]
     declared = {"to": [{"ipBlock": {"cidr": "10.20.0.0/28"}}], "ports": [{"port": 5432, "protocol": "TCP"}]}
     assert policy.at("spec", "egress", 1) == declared
+
+
+@EVERY
+def test_a_pod_gets_the_resources_it_was_given(record: Recorder, of: str):
+    given = Resources(cpu="100m", cpu_limit="1", memory="300Mi", memory_limit="400Mi", ephemeral_storage="50Mi")
+    assert pod(workload(record, of, resources=given), "containers", 0, "resources") == {
+        "requests": {"cpu": "100m", "memory": "300Mi", "ephemeral-storage": "50Mi"},
+        "limits": {"cpu": "1", "memory": "400Mi", "ephemeral-storage": "50Mi"},
+    }
+
+
+@RELEASED
+def test_tmp_has_the_size_it_was_given(record: Recorder, of: str):
+    found = workload(record, of, tmp_size="32Mi")
+    assert pod(found, "volumes") == [{"name": "tmp", "emptyDir": {"sizeLimit": "32Mi"}}]
+
+
+@pytest.mark.parametrize("of", ["worker", "migration", "schedule"])
+def test_the_command_is_what_the_container_runs(record: Recorder, of: str):
+    """The image's default command would start the server once more."""
+    found = workload(record, of, command=("python", "-m", "app.task"))
+    assert pod(found, "containers", 0, "command") == ["python", "-m", "app.task"]
 
 
 @RELEASED
