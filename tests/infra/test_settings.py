@@ -11,7 +11,8 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 from settings import load, parse
 
-from fastapi_platform import FastApiServiceArgs, PlatformError, SecretKey, Server
+from fastapi_platform import FastApiServiceArgs, Flow, Peer, PlatformError, SecretKey, Server
+from fastapi_platform.kubernetes import postgres
 from tests.conftest import DIGEST, STACKS, changed, stack_settings
 
 ROOT = Path(__file__).parents[2]
@@ -118,7 +119,7 @@ def test_nothing_at_all_is_refused_key_by_key():
     assert [message.partition(":")[0] for message in refused({})] == required
 
 
-@profile(max_examples=25)
+@profile(max_examples=25, deadline=None)
 @given(st.text(min_size=1).filter(lambda key: key.isidentifier() and key not in FastApiServiceArgs.__slots__))
 def test_an_unknown_key_is_always_refused(key: str):
     """Property: no spelling of an unknown key slips through; a key that nobody reads changes nothing."""
@@ -162,6 +163,49 @@ def test_the_database_is_the_only_thing_that_everything_may_reach(prod: dict[str
     parsed = parse(prod)
     assert [(flow.peer.cidr, flow.ports) for flow in parsed.service.egress] == [("10.20.0.0/28", (5432,))]
     assert parsed.migration.egress == parsed.service.egress
+
+
+def test_flows_add_up(prod: dict[str, Any]):
+    """What everything of the service reaches, the database, and what one part of it reaches besides."""
+    cache, mail = ({"peer": {"pod_labels": {"app": app}}, "ports": [port]} for app, port in (("c", 6379), ("m", 587)))
+    settings = changed(prod, "service.egress", [cache])
+    settings = changed(settings, "workers", {"emails": {"command": ["w"], "egress": [cache, mail]}})
+    parsed = parse(changed(settings, "migrations.egress", [mail]))
+    reached = {
+        "service": parsed.service.egress, "worker": parsed.workers["emails"].egress, "gate": parsed.migration.egress,
+    }
+    assert {name: [flow.ports[0] for flow in flows] for name, flows in reached.items()} == {
+        "service": [6379, 5432], "worker": [6379, 5432, 587], "gate": [587, 5432],
+    }
+
+
+def test_secrets_add_up(prod: dict[str, Any]):
+    settings = changed(prod, "service.secrets", {"API_KEY": {"name": "keys", "key": "api"}})
+    worker = {"command": ["w"], "secrets": {"MAIL_KEY": {"name": "keys", "key": "mail"}}}
+    parsed = parse(changed(settings, "workers", {"emails": worker}))
+    assert set(parsed.service.secrets) == {"DATABASE_URL", "API_KEY"}
+    assert parsed.workers["emails"].secrets == {
+        **parsed.service.secrets, "MAIL_KEY": SecretKey("keys", "mail"),
+    }
+
+
+def test_another_port_of_the_database_is_the_one_that_is_open(prod: dict[str, Any]):
+    parsed = parse(changed(prod, "database.port", 6432))
+    assert parsed.service.egress[0].ports == parsed.migration.egress[0].ports == (6432,)
+
+
+def test_a_database_in_the_cluster_is_reached_by_its_labels_and_no_other_pod():
+    flow = Flow(peer=Peer(pod_labels=postgres.selector("orders")), ports=(5432,))
+    parsed = parse(stack_settings("local"))
+    assert parsed.service.egress == parsed.migration.egress == (flow,)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_part_makes_the_promise_of_its_stack(stack: str):
+    settings = changed(stack_settings(stack), "workers", {"emails": {"command": ["w"]}})
+    parsed = parse(changed(settings, "schedules", {"cleanup": {"command": ["c"], "schedule": "@daily"}}))
+    parts = (parsed.service, parsed.migration, parsed.namespace, *parsed.workers.values(), *parsed.schedules.values())
+    assert {part.environment.value for part in parts} == {settings["environment"]}
 
 
 @pytest.mark.parametrize(("text", "protected"), [("true", True), ("false", False), (True, True)])

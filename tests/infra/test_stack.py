@@ -2,14 +2,17 @@
 
 import os
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
+from settings import parse
+from stack import build
 
 from fastapi_platform_policy.program import Program
 from fastapi_platform_policy.record import Record, unknown_paths
-from tests.conftest import DIGEST, STACKS, changed, of_type, stack_records, stack_settings
+from tests.conftest import DIGEST, STACKS, Recorder, changed, of_type, stack_records, stack_settings
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -59,6 +62,32 @@ def test_the_migration_waits_for_the_database(recorded_stacks: dict[str, Program
     program = recorded_stacks["local"]
     server = program.of_kind("StatefulSet")[0]
     assert server.urn in program.of_kind("Job")[0].dependencies
+
+
+def test_nothing_is_made_in_a_namespace_that_still_allows_all_traffic():
+    settings = changed(stack_settings("local"), "workers", {"emails": {"command": ["w"]}})
+    settings = changed(settings, "schedules", {"cleanup": {"command": ["c"], "schedule": "@daily"}})
+    records = stack_records(settings)
+    deny = next(record for record in records if record.name == "namespace-deny")
+    objects = [each for each in records if each.type.startswith("kubernetes:")]
+    inside = [each for each in objects if not each.name.startswith("namespace-")]
+    assert len(inside) > 20
+    assert [each.name for each in inside if deny.urn not in each.dependencies] == []
+
+
+def test_a_stack_exports_what_leads_to_it(record: Recorder):
+    settings = parse(stack_settings("prod"))
+    seen: dict[str, Any] = {}
+
+    async def main() -> None:
+        outputs = build(settings)
+        for output in fields(outputs):
+            seen[output.name] = await getattr(outputs, output.name).future()
+
+    record.recording(main)
+    assert seen == {
+        "address": "http://orders.orders.svc:80", "migration_job": settings.migration.job_name, "namespace": "orders",
+    }
 
 
 @pytest.mark.parametrize("stack", STACKS)
