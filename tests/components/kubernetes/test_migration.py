@@ -63,6 +63,10 @@ def test_pulumi_outlives_the_jobs_deadline(record: Recorder):
     assert found.options.create_timeout_seconds == 720
 
 
+def test_a_migration_that_is_ended_may_roll_back(record: Recorder):
+    assert job(record).at("spec", "template", "spec", "terminationGracePeriodSeconds") == 30
+
+
 def test_the_finished_job_stays(record: Recorder):
     """A refresh would drop a vanished Job from the state, and the next `up` would migrate again."""
     assert job(record).at("spec", "ttlSecondsAfterFinished") is Marker.ABSENT

@@ -155,6 +155,17 @@ def test_the_service_selects_the_pods_and_no_version(record: Recorder):
     assert not any("version" in key for key in mapping(selector))
 
 
+def test_the_service_leads_to_the_servers_port_and_stays_in_the_cluster(record: Recorder):
+    """By name: a release with another port would otherwise get traffic on the port of the one before."""
+    found = record.all(FastApiService, valid_args(port=9000, metrics_port=9090))
+    spec = of_type(found, ":Service")[0].at("spec")
+    assert at(spec, "type") == "ClusterIP"
+    assert at(spec, "ports") == [{"name": "http", "port": 80, "targetPort": "http", "appProtocol": "http"}]
+    assert container(of_type(found, ":Deployment")[0])["ports"] == [
+        {"name": "http", "containerPort": 9000}, {"name": "metrics", "containerPort": 9090},
+    ]
+
+
 def test_settings_are_immutable_and_named_by_their_content(record: Recorder):
     """An old pod that restarts during a failed deploy must find the settings it was made with."""
     config = record.one("kubernetes:core/v1:ConfigMap", FastApiService, valid_args(env={"LOG_LEVEL": "debug"}))

@@ -17,6 +17,7 @@ from fastapi_platform import (
     MigrationJob,
     MigrationJobArgs,
     Peer,
+    Resources,
     ScheduledJob,
     ScheduledJobArgs,
     SecretKey,
@@ -100,9 +101,23 @@ def test_other_services_of_the_namespace_are_no_variables_of_the_pod(record: Rec
 
 
 @EVERY
-def test_a_volumes_files_change_owner_once(record: Recorder, of: str):
-    """The default walks over every file of the volume at every start."""
-    assert pod(workload(record, of), "securityContext", "fsGroupChangePolicy") == "OnRootMismatch"
+def test_pod_and_container_are_restricted_to_the_letter(record: Recorder, of: str):
+    """By default a volume's files change owner one by one at every start, and the group is root's."""
+    user = 999 if of == "database" else 10001
+    assert pod(workload(record, of), "securityContext") == {
+        "runAsNonRoot": True, "runAsUser": user, "runAsGroup": user, "fsGroup": user,
+        "fsGroupChangePolicy": "OnRootMismatch", "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert pod(workload(record, of), "containers", 0, "securityContext") == {
+        "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "privileged": False,
+        "readOnlyRootFilesystem": True, "runAsNonRoot": True,
+    }
+
+
+@EVERY
+def test_a_running_node_needs_no_registry_to_restart_a_pod(record: Recorder, of: str):
+    """With Always a pod that is restarted while the registry is down stays down."""
+    assert pod(workload(record, of), "containers", 0, "imagePullPolicy") == "IfNotPresent"
 
 
 @RESTARTED
@@ -131,12 +146,47 @@ def test_a_secret_is_named_and_never_copied(record: Recorder, of: str):
     assert variables == [{"name": "API_KEY", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "api"}}}]
 
 
+def test_the_order_of_secrets_in_a_stack_file_means_nothing(record: Recorder):
+    one, other = SecretKey("keys", "one"), SecretKey("keys", "other")
+    before = workload(record, "service", secrets={"ONE": one, "OTHER": other})
+    assert before == workload(record, "service", secrets={"OTHER": other, "ONE": one})
+
+
+@RELEASED
+def test_every_process_knows_its_service_and_its_environment(record: Recorder, of: str):
+    """Logs and traces are told apart by them; what a stack file states comes on top."""
+    config = of_type(records(record, of, env={"LOG_LEVEL": "info"}), ":ConfigMap")[0]
+    assert config.inputs["data"] == {"ENVIRONMENT": "production", "SERVICE_NAME": "orders", "LOG_LEVEL": "info"}
+
+
 @RELEASED
 def test_it_reaches_what_its_flows_declare(record: Recorder, of: str):
     flow = Flow(peer=Peer(cidr="10.20.0.0/28"), ports=(5432,))
     policy = of_type(records(record, of, egress=(flow,)), ":NetworkPolicy")[0]
     declared = {"to": [{"ipBlock": {"cidr": "10.20.0.0/28"}}], "ports": [{"port": 5432, "protocol": "TCP"}]}
     assert policy.at("spec", "egress", 1) == declared
+
+
+@EVERY
+def test_a_pod_gets_the_resources_it_was_given(record: Recorder, of: str):
+    given = Resources(cpu="100m", cpu_limit="1", memory="300Mi", memory_limit="400Mi", ephemeral_storage="100Mi")
+    assert pod(workload(record, of, resources=given), "containers", 0, "resources") == {
+        "requests": {"cpu": "100m", "memory": "300Mi", "ephemeral-storage": "100Mi"},
+        "limits": {"cpu": "1", "memory": "400Mi", "ephemeral-storage": "100Mi"},
+    }
+
+
+@RELEASED
+def test_tmp_has_the_size_it_was_given(record: Recorder, of: str):
+    found = workload(record, of, tmp_size="32Mi")
+    assert pod(found, "volumes") == [{"name": "tmp", "emptyDir": {"sizeLimit": "32Mi"}}]
+
+
+@pytest.mark.parametrize("of", ["worker", "migration", "schedule"])
+def test_the_command_is_what_the_container_runs(record: Recorder, of: str):
+    """The image's default command would start the server once more."""
+    found = workload(record, of, command=("python", "-m", "app.task"))
+    assert pod(found, "containers", 0, "command") == ["python", "-m", "app.task"]
 
 
 @RELEASED
