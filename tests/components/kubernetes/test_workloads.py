@@ -17,10 +17,14 @@ from fastapi_platform import (
     MigrationJob,
     MigrationJobArgs,
     Peer,
+    Placement,
     Resources,
+    RestrictedNamespace,
+    RestrictedNamespaceArgs,
     ScheduledJob,
     ScheduledJobArgs,
     SecretKey,
+    Toleration,
 )
 from fastapi_platform_policy.record import Marker, Record, Value, at, mapping
 from tests.conftest import IMAGE, Recorder, of_type
@@ -195,3 +199,41 @@ def test_the_release_is_what_the_image_says(record: Recorder, of: str):
     assert pod(found, "containers", 0, "image") == IMAGE
     for labels in (found.at("metadata", "labels"), found.at(*template(found), "metadata", "labels")):
         assert at(labels, "app.kubernetes.io/version") == "a" * 12
+
+
+@RELEASED
+def test_every_pod_of_a_release_can_be_placed(record: Recorder, of: str):
+    """A private registry, a node pool of its own: without them the pod never starts, or starts elsewhere."""
+    placement = Placement(
+        image_pull_secrets=("registry",),
+        node_selector={"pool": "orders"},
+        priority_class="high",
+        tolerations=(Toleration(key="pool", value="orders", effect="NoSchedule"), Toleration(key="spot")),
+    )
+    found = workload(record, of, placement=placement)
+    assert pod(found, "imagePullSecrets") == [{"name": "registry"}]
+    assert pod(found, "nodeSelector") == {"pool": "orders"}
+    assert pod(found, "priorityClassName") == "high"
+    assert pod(found, "tolerations") == [
+        {"key": "pool", "operator": "Equal", "value": "orders", "effect": "NoSchedule"},
+        {"key": "spot", "operator": "Exists"},
+    ]
+
+
+@pytest.mark.parametrize("of", [*COMPONENTS, "namespace"])
+def test_a_component_registers_the_outputs_that_it_declares(
+    record: Recorder, of: str, monkeypatch: pytest.MonkeyPatch
+):
+    """An output that is declared and not registered is missing in the state, and nobody sees why."""
+    namespace: dict[str, Any] = {"namespace": "orders"}
+    known = {**COMPONENTS, "namespace": (RestrictedNamespace, RestrictedNamespaceArgs, namespace)}
+    component, args, arguments = known[of]
+    registered: list[set[str]] = []
+
+    def register(resource: object, outputs: dict[str, Any]) -> None:
+        if isinstance(resource, component):
+            registered.append(set(outputs))
+
+    monkeypatch.setattr(pulumi.ComponentResource, "register_outputs", register)
+    record.recording(lambda: component("it", args(**arguments)) and None)
+    assert registered == [set(component.__annotations__)]
