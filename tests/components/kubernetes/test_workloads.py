@@ -1,6 +1,6 @@
 """What every workload has, whatever runs in it: each test asks all components that make pods."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import pulumi
 import pytest
@@ -31,7 +31,9 @@ from tests.conftest import IMAGE, Recorder, of_type
 
 KINDS = ("Deployment", "Job", "CronJob", "StatefulSet")
 RELEASE: dict[str, Any] = {"image": IMAGE, "namespace": "orders", "service": "orders"}
-COMPONENTS: dict[str, tuple[type[pulumi.ComponentResource], type[Any], dict[str, Any]]] = {
+Makeable: TypeAlias = tuple[type[pulumi.ComponentResource], type[Any], dict[str, Any]]
+"""A component, the class of its arguments, and a valid set of them."""
+COMPONENTS: dict[str, Makeable] = {
     "service": (FastApiService, FastApiServiceArgs, RELEASE),
     "worker": (BackgroundWorker, BackgroundWorkerArgs, RELEASE | {"command": ("w",), "worker": "emails"}),
     "migration": (MigrationJob, MigrationJobArgs, RELEASE | {"direct_database": SecretKey("orders-db", "direct")}),
@@ -226,7 +228,9 @@ def test_a_component_registers_the_outputs_that_it_declares(
 ):
     """An output that is declared and not registered is missing in the state, and nobody sees why."""
     namespace: dict[str, Any] = {"namespace": "orders"}
-    known = {**COMPONENTS, "namespace": (RestrictedNamespace, RestrictedNamespaceArgs, namespace)}
+    known: dict[str, Makeable] = {
+        **COMPONENTS, "namespace": (RestrictedNamespace, RestrictedNamespaceArgs, namespace),
+    }
     component, args, arguments = known[of]
     registered: list[set[str]] = []
 
