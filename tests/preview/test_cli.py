@@ -37,6 +37,7 @@ def project_copy(tmp_path: Path) -> Path:
 def small(tmp_path: Path) -> Path:
     """A project without a provider, whose program a test writes; quick to record."""
     (tmp_path / "Pulumi.yaml").write_text("name: shop\nruntime: python\n")
+    (tmp_path / "__main__.py").touch()
     for stack in ("bad", "good"):
         (tmp_path / f"Pulumi.{stack}.yaml").write_text("config: {}\n")
     return tmp_path
@@ -122,9 +123,10 @@ def test_every_mistake_of_a_stack_file_is_one_line_and_there_is_no_traceback(
     ("stack_file", "complaint"),
     [
         ("config: [\n", "Pulumi.prod.yaml: got "),
-        ("config: {fastapi-platform:name: {secure: v1:a}}\n", "fastapi-platform:name: got an encrypted value"),
+        ("config: {fastapi-platform:name: {secure: v1:a}}\n", "Pulumi.prod.yaml.name: got an encrypted value"),
         ("config: {fastapi-platform:name: orders}\n", "Pulumi.prod.yaml.cluster: got nothing"),
-        (None, "stack prod: got no file Pulumi.prod.yaml, want one of dev, local"),
+        ("configg: {}\n", "Did you mean config?"),
+        (None, "Pulumi.prod.yaml: got no such file, want one of the stacks dev, local"),
     ],
 )
 def test_a_stack_file_that_cannot_be_read_is_refused_before_anything_runs(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fastapi_platform_preview import project, stack_config, yaml_document
+from fastapi_platform_preview import fixtures, project, stack_config, yaml_document
 from fastapi_platform_preview.errors import UsageError
 
 SALT = "encryptionsalt: v1:abc=:v1:def:ghi=\n"
@@ -14,6 +14,7 @@ SALT = "encryptionsalt: v1:abc=:v1:def:ghi=\n"
 def write(folder: Path, project_file: str, stack_file: str = "config: {}\n", stack: str = "dev") -> Path:
     (folder / "Pulumi.yaml").write_text(project_file)
     (folder / f"Pulumi.{stack}.yaml").write_text(stack_file)
+    (folder / "__main__.py").touch()
     return folder
 
 
@@ -43,6 +44,7 @@ def test_main_decides_where_and_what_is_run(tmp_path: Path, main: str, directory
     (tmp_path / "infra").mkdir()
     (tmp_path / "run.py").touch()
     (tmp_path / "infra" / "run.py").touch()
+    (tmp_path / "infra" / "__main__.py").touch()
     found = project.find(write(tmp_path, f"{SHOP}main: {main}\n"))
     assert (found.working_directory, found.main) == ((tmp_path / directory).resolve(), entry)
 
@@ -89,7 +91,7 @@ def test_without_an_environment_this_python_is_used(tmp_path: Path):
 
 def test_stack_files_may_lie_in_a_folder_of_their_own(tmp_path: Path):
     (tmp_path / "stacks").mkdir()
-    (tmp_path / "Pulumi.yaml").write_text(f"{SHOP}stackConfigDir: stacks\n")
+    write(tmp_path, f"{SHOP}stackConfigDir: stacks\n")
     (tmp_path / "stacks" / "Pulumi.prod.yaml").write_text("config: {}\n")
     found = project.find(tmp_path)
     assert found.stacks() == ["prod"]
@@ -99,8 +101,18 @@ def test_stack_files_may_lie_in_a_folder_of_their_own(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("runtime: python\n", r"Pulumi\.yaml\.name: got None"),
-        ("name: shop\nruntime: nodejs\n", r"Pulumi\.yaml\.runtime: got 'nodejs', want python"),
+        ("", r"Pulumi\.yaml: got an empty file, want the project's name and runtime"),
+        ("runtime: python\n", r"Pulumi\.yaml\.name: got nothing, .* Add it\."),
+        ("name: 5\nruntime: python\n", r"name: got a number, want text; .* Put it into quotes: name: '5'\."),
+        ("name: [a]\nruntime: python\n", r"name: got a list, want text"),
+        ("name: shop\n", r"Pulumi\.yaml\.runtime: got nothing, want python; .* Add `runtime: python`"),
+        ("name: shop\nruntime: nodejs\n", r"Pulumi\.yaml\.runtime: got nodejs, want python"),
+        ("name: shop\nruntime: true\n", r"Pulumi\.yaml\.runtime: got true, want python"),
+        (f"{SHOP}main: [a]\n", r"Pulumi\.yaml\.main: got a list, want text"),
+        (f"{SHOP}stackConfigDir: 5\n", r"stackConfigDir: got a number, want text"),
+        (f"{SHOP}config: [a]\n", r"Pulumi\.yaml\.config: got a list, want a mapping"),
+        (f"{SHOP}config: {{a: {{type: strng}}}}\n", r"config\.a\.type: got strng, .* Did you mean string\?"),
+        (f"{SHOP}config: {{a: {{type: [string]}}}}\n", r"config\.a\.type: got a list, want one of"),
         (f"{SHOP}main: nowhere/\n", r"Pulumi\.yaml\.main: got nowhere/"),
         ("name: shop\nruntime: {name: python, options: {virtualenv: gone}}\n", r"got no environment at .*gone"),
         ("name: shop\nruntime: {name: python, options: {toolchain: poetry}}\n", r"toolchain: got poetry, and no envir"),
@@ -112,6 +124,27 @@ def test_stack_files_may_lie_in_a_folder_of_their_own(tmp_path: Path):
 def test_a_project_that_cannot_be_run_is_refused(tmp_path: Path, text: str, message: str):
     with pytest.raises(UsageError, match=message):
         project.find(write(tmp_path, text))
+
+
+@pytest.mark.parametrize("main", ["", "infra/"])
+def test_a_project_without_a_program_is_refused(tmp_path: Path, main: str):
+    """Python looks for `__main__` wherever its path leads, and would run another one: ours starts a server."""
+    (tmp_path / "infra").mkdir()
+    write(tmp_path, f"{SHOP}main: {main}\n")
+    (tmp_path / "__main__.py").unlink()
+    with pytest.raises(UsageError, match=r"Pulumi\.yaml\.main: got no __main__\.py in .*, want a folder with __main__"):
+        project.find(tmp_path)
+
+
+def test_copies_of_stack_files_and_folders_are_no_stacks(tmp_path: Path):
+    write(tmp_path, SHOP)
+    for name in ("Pulumi.dev.yaml.bak.yaml", "Pulumi.a b.yaml", "Pulumi.dev copy.yaml", "Pulumi.eu.west.yaml"):
+        (tmp_path / name).touch()
+    (tmp_path / "Pulumi.folder.yaml").mkdir()
+    found = project.find(tmp_path)
+    assert found.stacks() == ["dev", "eu.west"]
+    with pytest.raises(UsageError, match=r"Pulumi\.folder\.yaml: got a folder, want a file"):
+        found.existing_stack_file("folder")
 
 
 def test_outside_a_project_the_mistake_is_named(tmp_path: Path):
@@ -179,15 +212,22 @@ config:
     ("text", "message"),
     [
         ("config: {}\n", r"Pulumi\.dev\.yaml\.count: got nothing, want a value of type integer"),
-        ("config: {shop:count: many}\n", r"count: got .*, want a value of type integer"),
-        ("config: {shop:count: 1, shop:flag: maybe}\n", r"flag: got .*, want a value of type boolean"),
-        ("config: {shop:count: 1, shop:list: a}\n", r"list: got .*, want a value of type array"),
-        ("config: {shop:count: 1, shop:object: a}\n", r"object: got .*, want a value of type object"),
+        ("config: {shop:count: many}\n", r"count: got text, want a value of type integer"),
+        ("config: {shop:count: true}\n", r"count: got true, want a value of type integer"),
+        ("config: {shop:count: 1, shop:flag: }\n", r"flag: got null, want a value of type boolean"),
+        ("config: {shop:count: 1, shop:list: {}}\n", r"list: got a mapping, want a value of type array"),
+        ("config: {shop:count: 1, shop:object: []}\n", r"object: got a list, want a value of type object"),
         ("config: {shop:count: 1, shop:token: plain}\n", r"token: got a value in clear, want an encrypted value"),
         ("config: {shop:count: 1, shop:token: {secure: v1:c}}\n", r"token: got an encrypted value without its salt"),
-        ("config: 3\n", r"Pulumi\.dev\.yaml\.config: got something else, want a mapping"),
+        ("config: 3\n", r"Pulumi\.dev\.yaml\.config: got a number, want a mapping"),
+        ("config: false\n", r"Pulumi\.dev\.yaml\.config: got false, want a mapping"),
+        ("configg: {}\n", r"Pulumi\.dev\.yaml\.configg: got an unknown key, .* Did you mean config\?"),
+        ("config: {shop:count: 1, count: 2}\n", r"Pulumi\.dev\.yaml\.count: got the same key as shop:count"),
+        ("config: {true: 1}\n", r"a key that is true and not text \(line 1"),
         ("config: {shop:count: 1, shop:count: 2}\n", r"the key 'shop:count' stands twice in one mapping \(line 1"),
-        ("\tconfig: 1\n", r"Pulumi\.dev\.yaml: got .*line 1"),
+        ("\tconfig: 1\n", r"Pulumi\.dev\.yaml: got a tab, where YAML wants blanks \(line 1, column 1\)"),
+        ("a: 1\n\tb: 1\n", r"Pulumi\.dev\.yaml: got a tab, where YAML wants blanks \(line 2, column 1\)"),
+        ("a: @b\n", r"Pulumi\.dev\.yaml: got a mistake in YAML: .*cannot start any token \(line 1, column 4\)"),
         ("environment: [prod]\nconfig: {shop:count: 1}\n", r"environment: got configuration from Pulumi ESC"),
     ],
 )
@@ -202,6 +242,44 @@ def test_every_declared_key_that_is_wrong_is_named_at_once(tmp_path: Path):
     assert len(str(refused.value).splitlines()) == 3
 
 
+MISSING = f"""{SHOP}
+config:
+  count: {{type: integer}}
+  flag: {{type: boolean}}
+  list: {{type: array, items: {{type: string}}}}
+  object: {{type: object}}
+  shop:text: {{type: string}}
+  token: {{type: string, secret: true}}
+"""
+
+
+def test_the_next_step_for_a_missing_value_writes_one_of_its_type(tmp_path: Path):
+    """`pulumi config set object …` writes a text, which is refused next."""
+    with pytest.raises(UsageError) as refused:
+        load(tmp_path, MISSING, "config: {}\n")
+    steps = [line.partition("pulumi config set --stack dev ")[2] for line in str(refused.value).splitlines()]
+    assert steps == [
+        "count <number>", "flag true, or false", "--path 'list[0]' <value>, once for each element",
+        "--path 'object.<field>' <value>, once for each field", "text <value>", "--secret token <value>",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("namespace", ["fastapi_platform", "fastapiplatform", "FastAPI-Platform", "fastapi-plattform"])
+def test_a_namespace_that_is_the_projects_misspelled_is_refused(tmp_path: Path, namespace: str):
+    """The engine hands it over, and no program reads it."""
+    message = rf"{namespace}:workers: got a key of {namespace}, .* Did you mean fastapi-platform:workers\?"
+    with pytest.raises(UsageError, match=message):
+        load(tmp_path, "name: fastapi-platform\nruntime: python\n", f"config: {{{namespace}:workers: {{}}}}\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "namespace"), [("kubernetes-x", "kubernetes"), ("aws1", "aws"), ("shop", "orders"), ("gcp", "gcp")]
+)
+def test_another_namespace_is_somebody_elses(tmp_path: Path, name: str, namespace: str):
+    config = load(tmp_path, f"name: {name}\nruntime: python\n", f"config: {{{namespace}:region: eu}}\n")
+    assert config.values == {f"{namespace}:region": "eu"}
+
+
 @pytest.mark.parametrize("count", ["3", "'3'", "-3", "3.0"])
 def test_a_whole_number_may_be_written_as_pulumi_writes_it(tmp_path: Path, count: str):
     assert load(tmp_path, DECLARED, f"config: {{shop:count: {count}}}\n").values["shop:count"]
@@ -209,7 +287,7 @@ def test_a_whole_number_may_be_written_as_pulumi_writes_it(tmp_path: Path, count
 
 def test_a_missing_stack_is_answered_with_the_nearest_one(tmp_path: Path):
     found = project.find(write(tmp_path, SHOP, stack="prod"))
-    message = r"stack prdo: got no file Pulumi\.prdo\.yaml, want one of prod; .* Did you mean prod\?"
+    message = r"^Pulumi\.prdo\.yaml: got no such file, want one of the stacks prod; .* Did you mean prod\?"
     with pytest.raises(UsageError, match=message):
         stack_config.load(found, "prdo")
 
@@ -223,9 +301,24 @@ def test_a_byte_order_mark_is_no_part_of_a_key(tmp_path: Path):
     assert yaml_document.read(tmp_path / "a.yaml") == {"key": "value"}
 
 
-def test_a_file_that_is_not_text_is_refused(tmp_path: Path):
-    (tmp_path / "a.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match=r"a\.yaml: got "):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\xff\xfe\x00", r"got a character that YAML does not allow \(line 1\)"),
+        (b"a: 1\nb: \x00\n", r"got a character that YAML does not allow \(line 2\)"),
+        ("a: 1\nname: caf\xe9\n".encode("latin-1"), r"got a byte that is no UTF-8 \(line 2\)"),
+        (None, r"got no such file"),
+    ],
+)
+def test_a_file_that_is_not_text_is_refused_with_the_line(tmp_path: Path, content: bytes | None, message: str):
+    if content is not None:
+        (tmp_path / "a.yaml").write_bytes(content)
+    with pytest.raises(UsageError, match=message):
         yaml_document.read(tmp_path / "a.yaml")
+
+
+def test_a_missing_fixtures_file_is_not_blamed_on_the_engine(tmp_path: Path):
+    with pytest.raises(UsageError, match=r"nope\.yaml: got no such file, .*; it holds the answers"):
+        fixtures.load(tmp_path / "nope.yaml")
 
 
