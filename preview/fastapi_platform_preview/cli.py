@@ -117,18 +117,22 @@ def render(
 @app.command()
 def doctor(
     step: Annotated[Step | None, typer.Argument(help="Only what this step needs.", show_default="every step")] = None,
+    stacks: Annotated[
+        list[str] | None, typer.Argument(help="Stacks to deploy, whose clusters must answer.", show_default="none")
+    ] = None,
     *,
     cwd: CwdOption = Path(),
 ) -> None:
     """Check what this machine has for each further step, and say how to get what is missing.
 
-    Exits with 1 when something is missing for the named step; without a step, for a preview.
+    `doctor deploy` asks the clusters of all stacks, and any of them may be out of reach; `doctor deploy dev` is about
+    that stack's. Exits with 1 when something is missing for the named step; without a step, for a preview.
     """
 
     def run() -> int:
         from . import doctor_command  # noqa: PLC0415 only this command needs it
 
-        return doctor_command.run(cwd.resolve(), step)
+        return doctor_command.run(cwd.resolve(), step, stacks or ())
 
     raise _end(run)
 
