@@ -158,7 +158,13 @@ def _python_options(file: Path, runtime: Any) -> Mapping[str, Any]:
             file.name, "runtime", got=name if isinstance(name, str) else described(name), want="python",
             why="a recording runs the program in Python", fix="Use `pulumi preview` for programs in other languages.",
         )
-    return as_mapping(long_form.get("options")) or {}
+    options = {} if long_form.get("options") is None else as_mapping(long_form["options"])
+    if options is None:
+        raise refuse(
+            file.name, "runtime.options", got=described(long_form["options"]), want="a mapping",
+            why="it says which environment the program runs in", fix="Correct it.",
+        )
+    return {key: _text(file, options, key) for key in ("toolchain", "virtualenv")}
 
 
 def _program(file: Path, main: str) -> tuple[Path, str]:

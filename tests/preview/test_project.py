@@ -90,6 +90,8 @@ def test_stack_files_may_lie_in_a_folder_of_their_own(tmp_path: Path):
         ("name: shop\n", r"Pulumi\.yaml\.runtime: got nothing, want python; .* Add `runtime: python`"),
         ("name: shop\nruntime: nodejs\n", r"Pulumi\.yaml\.runtime: got nodejs, want python"),
         ("name: shop\nruntime: true\n", r"Pulumi\.yaml\.runtime: got true, want python"),
+        ("name: shop\nruntime: {name: python, options: [a]}\n", r"runtime\.options: got a list, want a mapping"),
+        ("name: shop\nruntime: {name: python, options: {toolchain: [a]}}\n", r"toolchain: got a list, want text"),
         (f"{SHOP}main: [a]\n", r"Pulumi\.yaml\.main: got a list, want text"),
         (f"{SHOP}stackConfigDir: 5\n", r"stackConfigDir: got a number, want text"),
         (f"{SHOP}config: [a]\n", r"Pulumi\.yaml\.config: got a list, want a mapping"),
