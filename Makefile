@@ -6,6 +6,8 @@ IMAGE ?= app-example:dev
 UV_VERSION := 0.13.9
 
 export UV_PYTHON_DOWNLOADS := never
+# Compiling the SDKs again takes half of every start.
+unexport PYTHONDONTWRITEBYTECODE
 UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.tools/bin/uv)
 BIN := .venv/bin
 READY := .venv/.ready
@@ -19,9 +21,9 @@ help: ## list the targets
 preview: $(READY) ## show all stacks: no cloud, no credentials, no Pulumi CLI
 	@$(BIN)/fastapi-platform preview
 
-test: $(READY) ## run the tests that need nothing but Python
+test: $(READY) ## run the quick tests, which need nothing but Python
 	cd app-example && $(UV) run --frozen --quiet pytest -q
-	$(BIN)/pytest -q --numprocesses auto --dist worksteal
+	$(BIN)/pytest -q --numprocesses auto --dist worksteal -m "not processes"
 
 check: $(READY) ## lint, types, layers, generated pages, lock
 	$(BIN)/ruff check .
@@ -31,7 +33,7 @@ check: $(READY) ## lint, types, layers, generated pages, lock
 	$(UV) lock --check --quiet
 	cd app-example && $(UV) lock --check --quiet && $(UV) run --frozen --quiet ruff check . && $(UV) run --frozen --quiet pyright
 
-thorough: $(READY) ## the same tests with more examples, and how much of the code they reach
+thorough: $(READY) ## all tests with more examples, and how much of the code they reach
 	HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -q --numprocesses auto --dist worksteal --cov --cov-report term
 
 validate: $(READY) ## judge the manifests with kubeconform, kubernetes-validate, trivy and checkov (installs them)

@@ -11,6 +11,8 @@ from fastapi_platform_preview.cli import main
 from fastapi_platform_preview.doctor import Step
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

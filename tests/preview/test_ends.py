@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.processes
+
 COMMAND = [sys.executable, "-c", "import sys; from fastapi_platform_preview.cli import main; sys.exit(main())"]
 LATER = "import pulumi, time\ntime.sleep(2 if pulumi.get_stack() == 'later' else 0)\n"
 

@@ -7,6 +7,8 @@ import pytest
 
 from fastapi_platform_preview.cli import main
 
+pytestmark = pytest.mark.processes
+
 CRASHES = "import pulumi\nif pulumi.get_stack() == 'bad':\n    raise ValueError('no such thing')\n"
 
 
