@@ -33,8 +33,9 @@ check: $(READY) ## lint, types, layers, generated pages, lock
 	$(UV) lock --check --quiet
 	cd app-example && $(UV) lock --check --quiet && $(UV) run --frozen --quiet ruff check . && $(UV) run --frozen --quiet pyright
 
-thorough: $(READY) ## all tests with more examples, and how much of the code they reach
-	HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -q --numprocesses auto --dist worksteal --cov --cov-report term
+thorough: $(READY) ## the tests that need nothing but Python, with more examples, and how much of the code they reach
+	HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -q --numprocesses auto --dist worksteal -m "not engine and not validators" \
+		--cov --cov-report term
 
 validate: $(READY) ## judge the manifests with kubeconform, kubernetes-validate, trivy and checkov (installs them)
 	REQUIRE_TOOLS=1 PATH="$$(UV=$(UV) .ci/tools):$$PATH" $(BIN)/pytest tests/manifests -q

@@ -86,13 +86,14 @@ def _unknown_key(owner: str, key: str, known: Sequence[str]) -> Problem:
     near = get_close_matches(key, known, n=1, cutoff=0.5)
     fix = f"Did you mean {near[0]}?" if near else "Remove it, or move it to the section it belongs to."
     return Problem(
-        owner, key, "an unknown key", f"one of {', '.join(known)}", "a key that nobody reads changes nothing", fix
+        owner, shown(key), "an unknown key", f"one of {', '.join(known)}", "a key that nobody reads changes nothing",
+        fix,
     )
 
 
 def _unknown_kind(details: ErrorDetails, path: Path) -> Problem:
     context = details.get("ctx", {})
-    got = str(context.get("tag", "nothing"))
+    got = shown(str(context.get("tag", "nothing")))
     kinds = str(context.get("expected_tags", "")).replace("'", "") or "a known kind"
     return Problem(
         _dotted(path), "kind", got, kinds if "," not in kinds else f"one of {kinds}",

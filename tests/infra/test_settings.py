@@ -146,6 +146,8 @@ DSN = "postgresql://a:hunter2@b"
 MISPLACED: list[tuple[str, Any, str]] = [
     ("service.env", {"DB_PASSWORD": DSN}, "service.env: got DB_PASSWORD in clear"),
     ("service.image", DSN, "service.image: got [secret]"),
+    ("database.kind", DSN, "database.kind: got [secret]"),
+    (DSN, 1, "[secret]: got an unknown key"),
     ("service.secrets.DB_PASSWORD", DSN, "service.secrets.DB_PASSWORD: got text"),
     ("service.secrets", ["hunter2"], "service.secrets: got a list of 1"),
     ("service.env", [{"name": "API_TOKEN", "value": "hunter2"}], "service.env: got a list of 1"),

@@ -138,6 +138,11 @@ def test_a_rotated_password_runs_no_migration(record: Recorder):
     assert job(record, direct_database=rotated) == job(record)
 
 
+def test_another_setting_runs_it_again(record: Recorder):
+    """The pod's template names the settings, and a Job with another template is another Job to Kubernetes."""
+    assert job(record, env={"LOG_LEVEL": "debug"}) != job(record)
+
+
 def test_the_longest_service_name_fits_the_jobs_name():
     assert len(valid_args(service="s" * 30).job_name) <= 63
 

@@ -73,6 +73,15 @@ def test_callers_and_load_balancer_reach_the_service_and_scrapers_only_its_metri
     ]
 
 
+@pytest.mark.parametrize("callers", [(), (Peer(),)])
+def test_a_load_balancer_that_could_reach_no_pod_is_refused(record: Recorder, callers: tuple[Peer, ...]):
+    """Its health checks fail, and no request ever arrives; pods that were named may be the load balancer's own."""
+    with pytest.raises(PlatformError, match=r"load_balancer\.networks: got no network"):
+        rules(record, "ingress", load_balancer=LoadBalancer(), callers=callers)
+    gateway = (Peer(namespace="gateway"),)
+    assert rules(record, "ingress", load_balancer=LoadBalancer(), callers=gateway)
+
+
 def test_scrapers_without_a_metrics_port_are_refused(record: Recorder):
     """They would be let in to a port that is not there, and nobody would see a metric."""
     with pytest.raises(PlatformError, match=r"scrapers: got 1 without a port, want a metrics_port"):

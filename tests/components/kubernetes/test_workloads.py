@@ -26,7 +26,7 @@ from fastapi_platform import (
     SecretKey,
     Toleration,
 )
-from fastapi_platform_policy.record import Marker, Record, Value, at, mapping
+from fastapi_platform_policy.record import Record, Value, at, mapping
 from tests.conftest import IMAGE, Recorder, of_type
 
 KINDS = ("Deployment", "Job", "CronJob", "StatefulSet")
@@ -140,10 +140,6 @@ def test_another_version_of_a_secret_replaces_the_pods(record: Recorder, of: str
     before = checksum(record, of, secrets={"API_KEY": SecretKey("keys", "api", "1")})
     assert isinstance(before, str)
     assert before != checksum(record, of, secrets={"API_KEY": SecretKey("keys", "api", "2")})
-
-
-def test_another_setting_runs_no_finished_migration_again(record: Recorder):
-    assert checksum(record, "migration") is Marker.ABSENT
 
 
 @RESTARTED
