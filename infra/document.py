@@ -57,7 +57,7 @@ class ExistingCluster(Section):
     """A cluster that somebody else runs, reached through a kubeconfig."""
 
     kind: Literal["existing"]
-    context: str
+    context: Annotated[str, Field(min_length=1)]
     """Context of the kubeconfig; always named, so that a deploy never goes to whatever was selected last."""
     kubeconfig: str | None = None
     """Path of the kubeconfig; none means where kubectl looks."""

@@ -80,6 +80,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("workers", {"emails": {}}, "workers.emails.command: got nothing, want a value"),
     ("workers", {"E": {"command": ["x"]}}, "workers.E: got E (1 characters), want a DNS label"),
     ("schedules", {"daily": {"command": ["x"], "schedule": "daily"}}, "schedules.daily.schedule: got daily"),
+    ("cluster.context", "", "cluster.context: got nothing, want"),
     ("database.network", "0.0.0.0/0", "database.network: got 0.0.0.0/0, want a network such as 10.20.0.0/28"),
     ("migrations.deadline_seconds", 1, "migrations.deadline_seconds: got 1, want 10 seconds or more"),
     ("service.process.server", "hypercorn", "service.process.server: got hypercorn, want one of runtime, uvicorn"),

@@ -21,6 +21,10 @@ def rules(record: Recorder, direction: str, **overrides: Any) -> Value:
     return record.one(POLICY, FastApiService, FastApiServiceArgs(**arguments | overrides)).at("spec", direction)
 
 
+def test_both_directions_are_denied_but_for_what_is_declared(record: Recorder):
+    assert rules(record, "policyTypes") == ["Ingress", "Egress"]
+
+
 def test_every_pod_may_ask_for_names_and_nothing_else(record: Recorder):
     """Most resolvers ask over UDP, and the nodes of some clusters answer from an address instead of a pod."""
     assert rules(record, "egress") == [

@@ -18,6 +18,7 @@ from fastapi_platform import (
     MigrationJobArgs,
     Peer,
     Placement,
+    PlatformError,
     Resources,
     RestrictedNamespace,
     RestrictedNamespaceArgs,
@@ -140,6 +141,20 @@ def test_another_version_of_a_secret_replaces_the_pods(record: Recorder, of: str
     before = checksum(record, of, secrets={"API_KEY": SecretKey("keys", "api", "1")})
     assert isinstance(before, str)
     assert before != checksum(record, of, secrets={"API_KEY": SecretKey("keys", "api", "2")})
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "field"),
+    [
+        ("", "key", "name"), ("Orders_DB", "key", "name"), ("orders", "", "key"), ("orders", "a b/c", "key"),
+        ("postgresql://u:hunter2@h/db", "key", "name"), ("orders", "ghp_" + "hunter2" * 6, "key"),
+    ],
+)
+def test_a_value_in_place_of_a_name_is_refused_and_not_repeated(name: str, key: str, field: str):
+    """Whoever pastes the credential itself would find it in the state and in every manifest."""
+    with pytest.raises(PlatformError, match=rf"^SecretKey\.{field}: got ") as refused:
+        SecretKey(name, key)
+    assert "hunter2" not in str(refused.value)
 
 
 @RESTARTED
