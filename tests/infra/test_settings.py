@@ -81,6 +81,8 @@ BAD: list[tuple[str, Any, str]] = [
     ("workers", {"E": {"command": ["x"]}}, "workers.E: got E (1 characters), want a DNS label"),
     ("schedules", {"daily": {"command": ["x"], "schedule": "daily"}}, "schedules.daily.schedule: got daily"),
     ("cluster.context", "", "cluster.context: got nothing, want"),
+    ("service.process.workers", True, "service.process.workers: got true or false, want a whole number"),
+    ("workers", {"w": {"command": ["w"], "replicas": True}}, "workers.w.replicas: got true or false, want a whole"),
     ("database.network", "0.0.0.0/0", "database.network: got 0.0.0.0/0, want a network such as 10.20.0.0/28"),
     ("migrations.deadline_seconds", 1, "migrations.deadline_seconds: got 1, want 10 seconds or more"),
     ("service.process.server", "hypercorn", "service.process.server: got hypercorn, want one of runtime, uvicorn"),
