@@ -6,12 +6,14 @@ IMAGE ?= app-example:dev
 UV_VERSION := 0.13.9
 
 export UV_PYTHON_DOWNLOADS := never
+# Compiling the SDKs again takes half of every start.
+unexport PYTHONDONTWRITEBYTECODE
 UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.tools/bin/uv)
 BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help preview test check services validate engine benchmark doctor docs golden image up down clean
+.PHONY: help preview test thorough check services validate engine benchmark doctor docs golden image up down clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -19,9 +21,9 @@ help: ## list the targets
 preview: $(READY) ## show all stacks: no cloud, no credentials, no Pulumi CLI
 	@$(BIN)/fastapi-platform preview
 
-test: $(READY) ## run the tests that need nothing but Python
+test: $(READY) ## run the quick tests, which need nothing but Python
 	cd app-example && $(UV) run --frozen --quiet pytest -q
-	$(BIN)/pytest -q --numprocesses auto --dist worksteal
+	$(BIN)/pytest -q --numprocesses auto --dist worksteal -m "not processes and not services"
 
 check: $(READY) ## lint, types, layers, generated pages, lock
 	$(BIN)/ruff check .
@@ -33,6 +35,10 @@ check: $(READY) ## lint, types, layers, generated pages, lock
 
 services: $(READY) ## run the tests with real servers under load, Postgres and PgBouncer (skip what is not installed)
 	$(BIN)/pytest -q -m services -rs
+
+thorough: $(READY) ## the tests that need nothing but Python, with more examples, and how much of the code they reach
+	HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -q --numprocesses auto --dist worksteal -m "not engine and not services and not validators" \
+		--cov --cov-report term
 
 validate: $(READY) ## judge the manifests with kubeconform, kubernetes-validate, trivy and checkov (installs them)
 	REQUIRE_TOOLS=1 PATH="$$(UV=$(UV) .ci/tools):$$PATH" $(BIN)/pytest tests/manifests -q

@@ -101,8 +101,8 @@ def _runs(document: Document, section: Section) -> dict[str, Any]:
 
 def _placed(document: Document, section: Section) -> dict[str, Any]:
     """What a section states; its pods run where the service's do, unless it says otherwise."""
-    service = document.service.given()
-    return {name: service[name] for name in ("placement",) if name in service} | section.given()
+    service, own = document.service.given(), section.given()
+    return {"placement": service["placement"], **own} if "placement" in service else own
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

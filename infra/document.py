@@ -57,7 +57,7 @@ class ExistingCluster(Section):
     """A cluster that somebody else runs, reached through a kubeconfig."""
 
     kind: Literal["existing"]
-    context: str
+    context: Annotated[str, Field(min_length=1)]
     """Context of the kubeconfig; always named, so that a deploy never goes to whatever was selected last."""
     kubeconfig: str | None = None
     """Path of the kubeconfig; none means where kubectl looks."""
@@ -67,6 +67,10 @@ class NoEdge(Section):
     """Nothing in front of the service: callers are pods of the same cluster."""
 
     kind: Literal["none"]
+
+
+def _is_place(network: str) -> bool:
+    return flows.is_network(network) and flows.is_bounded_network(network)
 
 
 class ExternalDatabase(Section):
@@ -92,8 +96,8 @@ class ExternalDatabase(Section):
         ports = {"port": self.port, "direct_port": self.direct_port}
         verify(
             self,
-            *(expect(name, network is None or flows.is_network(network), want="a network such as 10.20.0.0/28",
-                     why="Kubernetes cannot read it") for name, network in networks.items()),
+            *(expect(name, network is None or _is_place(network), want="a network such as 10.20.0.0/28",
+                     why="nothing else can be reached, and not everything") for name, network in networks.items()),
             *(expect(name, port is None or 1 <= port <= 65535, want="1 to 65535", why="there are no other ports")
               for name, port in ports.items()),
         )

@@ -40,6 +40,31 @@ def translate(error: ValidationError, model: type[BaseModel], raw: Mapping[str, 
     return tuple(problem for details in error.errors() for problem in _problems(details, schema, raw))
 
 
+def truths(raw: Mapping[str, Any], model: type[BaseModel]) -> tuple[Path, ...]:
+    """Where a truth value stands in place of a number: Python counts `true` as 1, and so does pydantic."""
+    schema = model.model_json_schema()
+    return tuple(_truths(schema, schema, raw, ()))
+
+
+def no_number(path: Path) -> Problem:
+    """The refusal of such a value."""
+    return Problem(
+        "", _dotted(path), "true or false", "a whole number", "the setting is a number",
+        f"Correct {_dotted(path)} in the stack file.",
+    )
+
+
+def _truths(schema: dict[str, Any], node: dict[str, Any], value: object, path: Path) -> Iterator[Path]:
+    here = _resolve(schema, node, value)
+    if isinstance(value, bool):
+        if "integer" in {option.get("type") for option in (here, *here.get("anyOf", ()))}:
+            yield path
+        return
+    children = tree.mapping(value) or dict(enumerate(tree.sequence(value) or []))
+    for key, child in children.items():
+        yield from _truths(schema, _below(here, key), child, (*path, key))
+
+
 def refusals(error: ValidationError, raw: Mapping[str, Any]) -> tuple[Problem, ...]:
     """Of the errors of a document, the values that a component refused."""
     return tuple(
@@ -86,13 +111,14 @@ def _unknown_key(owner: str, key: str, known: Sequence[str]) -> Problem:
     near = get_close_matches(key, known, n=1, cutoff=0.5)
     fix = f"Did you mean {near[0]}?" if near else "Remove it, or move it to the section it belongs to."
     return Problem(
-        owner, key, "an unknown key", f"one of {', '.join(known)}", "a key that nobody reads changes nothing", fix
+        owner, shown(key), "an unknown key", f"one of {', '.join(known)}", "a key that nobody reads changes nothing",
+        fix,
     )
 
 
 def _unknown_kind(details: ErrorDetails, path: Path) -> Problem:
     context = details.get("ctx", {})
-    got = str(context.get("tag", "nothing"))
+    got = shown(str(context.get("tag", "nothing")))
     kinds = str(context.get("expected_tags", "")).replace("'", "") or "a known kind"
     return Problem(
         _dotted(path), "kind", got, kinds if "," not in kinds else f"one of {kinds}",
@@ -172,7 +198,7 @@ def _below(node: dict[str, Any], key: int | str) -> dict[str, Any]:
 
 def _resolve(schema: dict[str, Any], node: dict[str, Any], here: object) -> dict[str, Any]:
     if "discriminator" in node:
-        node = {"$ref": node["discriminator"]["mapping"].get(tree.child(here, "kind"), "")}
+        node = {"$ref": node["discriminator"]["mapping"].get(str(tree.child(here, "kind")), "")}
     for option in node.get("anyOf", ()):
         if "$ref" in option:
             node = option

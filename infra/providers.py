@@ -19,8 +19,15 @@ def in_cluster(cluster: ExistingCluster) -> pulumi.ResourceOptions:
         cluster_identifier=cluster.context,
         kubeconfig=cluster.kubeconfig,
         enable_server_side_apply=True,
+        # What is left unsaid, the provider reads from variables of the machine.
         delete_unreachable=False,
+        enable_config_map_mutable=False,
+        enable_patch_force=False,
+        enable_secret_mutable=False,
+        skip_update_unreachable=False,
         suppress_deprecation_warnings=False,
+        suppress_helm_hook_warnings=False,
+        upsert_existing_objects=False,
     )
     return pulumi.ResourceOptions(providers=[provider])
 

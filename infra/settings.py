@@ -14,7 +14,7 @@ import arguments
 import pulumi
 import repair
 from document import Document, ExistingCluster, StackFile
-from problems import paths, refusals, translate
+from problems import no_number, paths, refusals, translate, truths
 from pydantic import ValidationError
 
 from fastapi_platform import (
@@ -111,14 +111,15 @@ class _Findings:
 
 def _document(raw: Mapping[str, Any]) -> tuple[Document, list[Problem]]:
     """The document, repaired where it had to be, and what was wrong with its shape and with values on the way."""
-    problems: list[Problem] = []
-    readable = raw
-    for _ in range(REPAIRS):
+    misread = truths(raw, StackFile)
+    problems = [no_number(path) for path in misread]
+    readable = repair.repaired(raw, misread)
+    for attempt in range(REPAIRS):
         try:
             return StackFile.model_validate(readable), problems
         except ValidationError as error:
             # What is missing after a repair is missing because of it.
-            found = translate(error, StackFile, readable) if readable is raw else refusals(error, readable)
+            found = refusals(error, readable) if attempt else translate(error, StackFile, readable)
             problems += [problem for problem in found if problem not in problems]
             readable = repair.repaired(readable, paths(error, readable))
     return StackFile.model_validate(repair.STAND_INS), problems

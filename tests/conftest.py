@@ -1,6 +1,7 @@
 """What tests of several rooms share: recording a component or a whole stack in this process."""
 
 import gc
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,9 +22,10 @@ from fastapi_platform_preview.recorder import record as run
 
 # The SDKs' modules are half a million objects that stay: collecting them again and again takes a fifth of the run.
 gc.set_threshold(200_000, 50, 50)
-# Machines are shared: no test fails on a clock.
-hypothesis_settings.register_profile("no-clock", deadline=None)
-hypothesis_settings.load_profile("no-clock")
+# Machines are shared: no test fails on a clock. HYPOTHESIS_PROFILE=thorough looks further, and takes longer.
+hypothesis_settings.register_profile("quick", deadline=None, max_examples=30)
+hypothesis_settings.register_profile("thorough", deadline=None, max_examples=500)
+hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 ROOT = Path(__file__).parents[1]
 STACKS = ("dev", "local", "prod")

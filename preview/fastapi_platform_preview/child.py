@@ -39,6 +39,9 @@ def _record(job: dict[str, Any]) -> dict[str, Any]:
     from fastapi_platform_preview import recorder  # noqa: PLC0415 it needs the SDK
 
     os.chdir(job["working_directory"])
+    if job["main"] == "." and not os.path.isfile("__main__.py"):
+        # Python would run the first `__main__` that it finds anywhere on its path.
+        return _failure("environment", f"no __main__.py in {job['working_directory']}")
     sys.argv = [job["main"]]
     try:
         recording = recorder.record(
@@ -49,21 +52,44 @@ def _record(job: dict[str, Any]) -> dict[str, Any]:
     except (recorder.Refusal, pulumi.RunError) as error:
         return _failure("refused", str(error))
     except Exception as error:
-        return _unhandled(error, recorder.Refusal, job["deployment"]["root_directory"])
+        return _unhandled(error, recorder.Refusal, job)
     return dataclasses.asdict(recording)
 
 
-def _unhandled(error: BaseException, refusal: type[Exception], root: str) -> dict[str, Any]:
+def _unhandled(error: BaseException, refusal: type[Exception], job: dict[str, Any]) -> dict[str, Any]:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, refusal):
             return _failure("refused", str(cause))
         cause = cause.__cause__ or cause.__context__
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(root)]
-    place = f" ({os.path.relpath(frames[-1].filename, root)}, line {frames[-1].lineno})" if frames else ""
+    root, folder = job["deployment"]["root_directory"], job["working_directory"]
+    problems = _problems(error)
+    if problems:
+        place = _place(error, root, folder) or _place(error, root, root)
+        return _failure("refused", "\n".join(f"{problem}{place}" for problem in problems))
     return _failure(
-        "crashed", f"{type(error).__name__}: {error}{place}", "".join(traceback.format_exception(error))
+        "crashed", f"{type(error).__name__}: {error}{_place(error, root, root)}",
+        "".join(traceback.format_exception(error)),
     )
+
+
+def _problems(error: BaseException) -> list[str]:
+    """The problems of a `PlatformError`, known by its name: the program may have another version of it, or none."""
+    named = any(each.__name__ == "PlatformError" for each in type(error).__mro__)
+    problems: Any = getattr(error, "problems", ())
+    return [str(problem) for problem in problems] if named else []
+
+
+def _place(error: BaseException, root: str, folder: str) -> str:
+    """The last line of the project's own below a folder that led to the error; empty when there is none."""
+    frames = [(os.path.abspath(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    own = [(file, line) for file, line in frames if file.startswith(folder + os.sep) and _is_source(file)]
+    return f" ({os.path.relpath(own[-1][0], root)}, line {own[-1][1]})" if own else ""
+
+
+def _is_source(file: str) -> bool:
+    """Whether the file is the project's: no library of an environment inside it, no code that has no file."""
+    return os.path.isfile(file) and not {"site-packages", "dist-packages"} & set(file.split(os.sep))
 
 
 def _failure(kind: str, message: str, details: str = "") -> dict[str, Any]:

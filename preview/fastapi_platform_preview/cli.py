@@ -1,24 +1,31 @@
 """The command `fastapi-platform`.
 
 Owns arguments, exit codes and where output goes: data on standard output, progress and mistakes on standard error.
-Exit codes: 0 clean, 1 findings, 2 bad usage or settings. Deliberately imports what it prints with only after the stacks
+Exit codes: 0 clean, 1 findings, 2 bad usage or settings; 128 and the signal's number when it was stopped, so 130 after
+Ctrl-C and 141 when the reader of a pipe has ended. Deliberately imports what it prints with only after the stacks
 are being recorded: the programs' own imports take the longest, and everything here happens beside them.
 """
 
-import sys
-from collections.abc import Sequence
+import contextlib
+import errno
+import signal
+import threading
+from collections.abc import Callable, Generator, Sequence
 from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from . import recording
+from . import recording, streams
 from .doctor import Step
-from .errors import BAD_USAGE, CLEAN, UsageError
+from .errors import BAD_USAGE, BY_SIGNAL, CLEAN, INTERRUPTED, READER_GONE, UsageError
+
+UNWRITTEN = {errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC}
+"""What happens to an output that was open."""
 
 app = typer.Typer(
-    help="Shows what a Pulumi program would deploy and judges it: no cloud, no credentials, no Pulumi CLI.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -49,6 +56,22 @@ RenderOutOption = Annotated[
 ]
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("fastapi-platform-preview"))
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    *,
+    _: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Shows what a Pulumi program would deploy and judges it: no cloud, no credentials, no Pulumi CLI."""
+
+
 @app.command()
 def preview(
     stacks: StacksArgument = None,
@@ -62,11 +85,14 @@ def preview(
 
     Exits with 0 when no rule is violated, 1 when one is, 2 when settings or usage are wrong.
     """
-    started = recording.start(cwd, stacks or (), fixtures)
 
-    from . import preview_command  # noqa: PLC0415 imported while the stacks are being recorded
+    def run() -> int:
+        with recording.start(cwd, stacks or (), fixtures) as started:
+            from . import preview_command  # noqa: PLC0415 imported while the stacks are being recorded
 
-    raise typer.Exit(preview_command.run(started, as_json=format_ is Format.JSON, out=out))
+            return preview_command.run(started, as_json=format_ is Format.JSON, out=out)
+
+    raise _end(run)
 
 
 @app.command()
@@ -78,26 +104,48 @@ def render(
     cwd: CwdOption = Path(),
 ) -> None:
     """Print the Kubernetes manifests of a stack in deploy order, secrets as [secret]."""
-    started = recording.start(cwd, (stack,), fixtures)
 
-    from . import preview_command  # noqa: PLC0415 imported while the stack is being recorded
+    def run() -> int:
+        with recording.start(cwd, (stack,), fixtures) as started:
+            from . import preview_command  # noqa: PLC0415 imported while the stack is being recorded
 
-    raise typer.Exit(preview_command.render(started, out=out))
+            return preview_command.render(started, out=out)
+
+    raise _end(run)
 
 
 @app.command()
 def doctor(
     step: Annotated[Step | None, typer.Argument(help="Only what this step needs.", show_default="every step")] = None,
+    stacks: Annotated[
+        list[str] | None, typer.Argument(help="Stacks to deploy, whose clusters must answer.", show_default="none")
+    ] = None,
     *,
     cwd: CwdOption = Path(),
 ) -> None:
     """Check what this machine has for each further step, and say how to get what is missing.
 
-    Exits with 1 when something is missing for the named step; without a step, for a preview.
+    `doctor deploy` asks the clusters of all stacks, and any of them may be out of reach; `doctor deploy dev` is about
+    that stack's. Exits with 1 when something is missing for the named step; without a step, for a preview.
     """
-    from . import doctor_command  # noqa: PLC0415 only this command needs it
 
-    raise typer.Exit(doctor_command.run(cwd.resolve(), step))
+    def run() -> int:
+        from . import doctor_command  # noqa: PLC0415 only this command needs it
+
+        return doctor_command.run(cwd.resolve(), step, stacks or ())
+
+    raise _end(run)
+
+
+def _end(run: Callable[[], int]) -> typer.Exit:
+    """The end of a command, with its exit code: the library would make other codes of an early one."""
+    try:
+        return typer.Exit(run())
+    except BrokenPipeError:
+        streams.abandon()
+        return typer.Exit(READER_GONE)
+    except KeyboardInterrupt:
+        return typer.Exit(INTERRUPTED)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -107,10 +155,38 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments without the program's name; by default the process's own.
     """
     try:
-        app(args=None if argv is None else list(argv), prog_name="fastapi-platform")
+        streams.ready()
+        with _stoppable():
+            app(args=None if argv is None else list(argv), prog_name="fastapi-platform")
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else CLEAN
     except UsageError as error:
-        sys.stderr.write(f"error: {error}\n")
+        streams.complain_once(error)
+        return BAD_USAGE
+    except OSError as error:
+        if error.errno not in UNWRITTEN:
+            raise
+        streams.abandon()
+        streams.complain_once(streams.unwritable(error.strerror or "closed"))
         return BAD_USAGE
     return CLEAN
+
+
+@contextlib.contextmanager
+def _stoppable() -> Generator[None]:
+    """Let SIGTERM and SIGHUP unwind the command as Ctrl-C does, so that what it has started ends with it."""
+    here = threading.current_thread() is threading.main_thread()
+    before = {number: signal.signal(number, _stop) for number in _stop_signals()} if here else {}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop_signals() -> list[signal.Signals]:
+    return [signal.Signals[name] for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+def _stop(number: int, _: object) -> None:
+    raise SystemExit(BY_SIGNAL + number)

@@ -5,7 +5,7 @@ nothing about a cluster whose kubeconfig the deploy itself makes.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,13 +45,17 @@ class Cluster:
             return ""
 
 
-def examine(start: Path) -> tuple[tuple[Cluster, str], ...]:
+def examine(start: Path, stacks: Sequence[str] = ()) -> tuple[tuple[Cluster, str], ...]:
     """Every cluster that a stack deploys to, with its version, which is empty when it does not answer.
 
     Args:
         start: Folder inside a Pulumi project; anywhere else there is no cluster.
+        stacks: The stacks that matter; none for all.
+
+    Raises:
+        UsageError: when stacks are named and none can be recorded.
     """
-    found = tuple(_of_stacks(start))
+    found = tuple(_of_stacks(start, stacks))
     with ThreadPoolExecutor(max_workers=max(len(found), 1)) as pool:
         return tuple(zip(found, pool.map(_version, found), strict=True))
 
@@ -60,18 +64,21 @@ def _version(cluster: Cluster) -> str:
     return "" if cluster.mistake else cluster.version()
 
 
-def _of_stacks(start: Path) -> Iterator[Cluster]:
+def _of_stacks(start: Path, stacks: Sequence[str]) -> Iterator[Cluster]:
     try:
-        started = recording.start(start, (), None)
+        started = recording.start(start, stacks, None)
     except UsageError:
+        if stacks:
+            raise
         return
-    for stack, future in started.results():
-        try:
-            records = future.result().records
-        except UsageError as error:
-            yield Cluster(stack, mistake=str(error).partition("\n")[0])
-        else:
-            yield from sorted(set(_of_records(started.project, stack, records)), key=lambda each: each.context)
+    with started:
+        for stack, future in started.results():
+            try:
+                records = future.result().records
+            except UsageError as error:
+                yield Cluster(stack, mistake=str(error).partition("\n")[0])
+            else:
+                yield from sorted(set(_of_records(started.project, stack, records)), key=lambda each: each.context)
 
 
 def _of_records(project: Project, stack: str, records: tuple[Record, ...]) -> Iterator[Cluster]:

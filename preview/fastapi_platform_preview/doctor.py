@@ -1,12 +1,12 @@
 """What this machine has for each further step, and how to get what is missing.
 
-Owns the checks. Deliberately changes nothing and never contacts anything but the clusters that the stacks name, and
-those only to ask for their version.
+Owns the checks. Deliberately changes nothing and never contacts anything but the clusters that the stacks name, those
+only when the question is about a deploy, and only to ask for their version.
 """
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
@@ -38,16 +38,22 @@ class Check:
     """What there is; empty when it is missing."""
     remedy: str
     """How to get it; shown when it is missing."""
+    asked: bool = True
+    """Whether the step cannot be done without it; a cluster of a stack that nobody named can be missing."""
 
 
-def examine(start: Path, step: Step | None = None) -> tuple[Check, ...]:
+def examine(start: Path, step: Step | None = None, stacks: Sequence[str] = ()) -> tuple[Check, ...]:
     """Look at the machine, step by step.
 
     Args:
         start: Folder inside a Pulumi project.
-        step: The step that matters; none for all.
+        step: The step that matters; none for all, and then no stack is recorded and no cluster asked.
+        stacks: Stacks whose clusters must answer; none to ask those of all, which may then be missing.
     """
-    return tuple(check for each in Step if step in (None, each) for check in _EXAMINERS[each](start))
+    found = [check for each in Step if step in (None, each) for check in _EXAMINERS[each](start)]
+    if step is Step.DEPLOY:
+        found += _clusters(start, stacks)
+    return tuple(found)
 
 
 def _preview(start: Path) -> Iterator[Check]:
@@ -70,7 +76,9 @@ def _project(start: Path) -> tuple[str, str]:
     except UsageError as error:
         return "", str(error)
     stacks = ", ".join(here.stacks())
-    return f"{here.name} with stacks {stacks or 'none yet'}", ""
+    if not stacks:
+        return "", f"{here.name} has no stack yet: create {here.stack_file('dev')}."
+    return f"{here.name} with stacks {stacks}", ""
 
 
 def _image(_: Path) -> Iterator[Check]:
@@ -98,10 +106,14 @@ def _deploy(start: Path) -> Iterator[Check]:
         Step.DEPLOY, "kubectl", "installed" if shutil.which("kubectl") else "",
         "Install it: https://kubernetes.io/docs/tasks/tools/",
     )
-    for cluster, version in clusters.examine(start):
+
+
+def _clusters(start: Path, stacks: Sequence[str]) -> Iterator[Check]:
+    for cluster, version in clusters.examine(start, stacks):
         which = f" (context {cluster.context})" if cluster.context else ""
         remedy = "Start it (`kind create cluster --name …`), or add it to your kubeconfig: kubectl config get-contexts."
-        yield Check(Step.DEPLOY, f"the cluster of stack {cluster.stack}{which}", version, cluster.mistake or remedy)
+        need = f"the cluster of stack {cluster.stack}{which}"
+        yield Check(Step.DEPLOY, need, version, cluster.mistake or remedy, asked=bool(stacks))
 
 
 def _pulumi(start: Path) -> Check:

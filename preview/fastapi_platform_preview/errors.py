@@ -9,6 +9,10 @@ from fastapi_platform.planning.errors import PlatformError, Problem
 
 CLEAN, FINDINGS, BAD_USAGE = 0, 1, 2
 """Exit codes: nothing to say, a rule is violated, settings or usage are wrong."""
+BY_SIGNAL = 128
+"""Exit code, plus the signal's number, of a run that was stopped; shells use the same."""
+INTERRUPTED, READER_GONE = BY_SIGNAL + 2, BY_SIGNAL + 13
+"""Exit codes after Ctrl-C (SIGINT), and when what reads the output has ended (SIGPIPE)."""
 
 
 class UsageError(Exception):

@@ -20,7 +20,7 @@ from typing import Any
 
 from . import yaml_document
 from .errors import refuse
-from .yaml_document import as_list, as_mapping
+from .yaml_document import as_list, as_mapping, described
 
 DEFAULT_NAME = "preview-fixtures.yaml"
 """Looked for beside Pulumi.yaml."""
@@ -47,7 +47,7 @@ def load(path: Path) -> tuple[Fixture, ...]:
     Raises:
         UsageError: when the file cannot be read or has another shape.
     """
-    document = yaml_document.read(path)
+    document = yaml_document.read(path, "it holds the answers to what the program asks a cloud")
     unknown = sorted(set(document) - {"invokes", "reads"})
     if unknown:
         raise _malformed(path, unknown[0], "an unknown key", "invokes or reads")
@@ -57,11 +57,11 @@ def load(path: Path) -> tuple[Fixture, ...]:
 def _section(path: Path, document: Mapping[str, Any], section: str) -> Iterator[Fixture]:
     tokens = as_mapping(document.get(section, {}))
     if tokens is None:
-        raise _malformed(path, section, "something else", "a mapping of tokens")
+        raise _malformed(path, section, described(document.get(section)), "a mapping of tokens")
     for token, answers in tokens.items():
         entries = as_list(answers)
         if entries is None:
-            raise _malformed(path, f"{section}.{token}", "something else", "a list of answers")
+            raise _malformed(path, f"{section}.{token}", described(answers), "a list of answers")
         for position, entry in enumerate(entries):
             yield _fixture(path, f"{section}.{token}[{position}]", str(token), as_mapping(entry) or {})
 

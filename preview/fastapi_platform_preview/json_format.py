@@ -17,9 +17,18 @@ from .report import Drain, Node, StackReport
 VERSION = 1
 
 
-def document(reports: Sequence[StackReport]) -> dict[str, Any]:
-    """All stacks of a preview as one JSON-compatible document."""
-    return {"version": VERSION, "stacks": [_stack(report) for report in reports]}
+def document(reports: Sequence[StackReport], errors: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
+    """All stacks of a preview as one JSON-compatible document.
+
+    Args:
+        reports: The stacks that could be recorded.
+        errors: Stack and message of what went wrong.
+    """
+    return {
+        "version": VERSION,
+        "stacks": [_stack(report) for report in reports],
+        "errors": [{"stack": stack, "message": message} for stack, message in errors],
+    }
 
 
 def _stack(report: StackReport) -> dict[str, Any]:

@@ -7,8 +7,6 @@ other, and a crash is a message.
 import contextlib
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +16,11 @@ from fastapi_platform_policy.record import Record, Value
 from fastapi_platform_policy.sources import decode, from_states
 
 from . import stack_config
+from .children import Children, Process
 from .errors import UsageError, refuse
 from .fixtures import Fixture
 from .project import Project
+from .redaction import redacted
 
 _BOOTSTRAP = """
 import sys
@@ -54,7 +54,7 @@ class Launched:
 
     project: Project
     stack: str
-    process: "subprocess.Popen[str]"
+    process: Process
 
     def result(self) -> RecordedStack:
         """Wait for the child.
@@ -63,12 +63,13 @@ class Launched:
             UsageError: when the program was refused, failed, or its environment cannot run it.
         """
         text, _ = self.process.communicate()
-        if not text:
-            raise self._failed("ended without a result", f"exit code {self.process.returncode}")
-        document = json.loads(text)
+        try:
+            document = json.loads(text)
+        except ValueError as error:
+            raise _ended(self.process.returncode) from error
         failure = document.get("failure")
         if failure is not None:
-            raise self._refused(failure)
+            raise _failed(failure["kind"], redacted(failure["message"]), redacted(failure["details"]))
         return RecordedStack(
             project=self.project.name,
             stack=self.stack,
@@ -78,28 +79,34 @@ class Launched:
             seconds=document["seconds"],
         )
 
-    def _refused(self, failure: Mapping[str, str]) -> UsageError:
-        if failure["kind"] == "refused":
-            return UsageError(failure["message"])
-        if failure["kind"] == "environment":
-            return self._failed(failure["message"], "")
-        return self._failed(failure["message"], failure["details"])
 
-    def _failed(self, got: str, details: str) -> UsageError:
-        shown = "\n" + details if details and os.environ.get("FASTAPI_PLATFORM_TRACEBACK") else ""
-        return UsageError(
-            str(
-                refuse(
-                    f"stack {self.stack}", "", got=got, want="a program that runs to its end",
-                    why="what it would deploy is known only then",
-                    fix="Set FASTAPI_PLATFORM_TRACEBACK=1 to see where it failed.",
-                )
-            )
-            + shown
-        )
+def _ended(code: int) -> UsageError:
+    """The refusal of a program that took its process with it."""
+    if code < 0:
+        how, fix = f"signal {-code}", "Find out who sent it; 9 often means that memory ran out."
+    else:
+        how, fix = f"exit code {code}", "Take the exit out; `raise pulumi.RunError(…)` ends a program with a message."
+    return _not_recorded(f"an end before its result ({how})", fix)
 
 
-def launch(project: Project, stack: str, fixtures: Sequence[Fixture]) -> Launched:
+def _failed(kind: str, message: str, details: str) -> UsageError:
+    if kind == "refused":
+        return UsageError(message)
+    if kind == "environment":
+        return _not_recorded(message, "Create the environment again: `pulumi install`, or `uv sync` where uv is used.")
+    if os.environ.get("FASTAPI_PLATFORM_TRACEBACK"):
+        return UsageError(f"{_not_recorded(message, 'It went this way:')}\n{details}")
+    return _not_recorded(message, "Set FASTAPI_PLATFORM_TRACEBACK=1 to see how it came there.")
+
+
+def _not_recorded(got: str, fix: str) -> UsageError:
+    return refuse(
+        "the program", "", got=got, want="a program that runs to its end",
+        why="what it would deploy is known only then", fix=fix,
+    )
+
+
+def launch(children: Children, project: Project, stack: str, fixtures: Sequence[Fixture]) -> Launched:
     """Start recording a stack.
 
     Raises:
@@ -118,19 +125,13 @@ def launch(project: Project, stack: str, fixtures: Sequence[Fixture]) -> Launche
         "working_directory": str(project.working_directory),
         "answers": [fixture.answer() for fixture in fixtures],
     }
-    return Launched(project, stack, _start(project, job))
+    return Launched(project, stack, _start(children, project, job))
 
 
-def _start(project: Project, job: Mapping[str, Any]) -> "subprocess.Popen[str]":
+def _start(children: Children, project: Project, job: Mapping[str, Any]) -> Process:
     folder = str(Path(__file__).parents[1])
     try:
-        process = subprocess.Popen(
-            [str(project.interpreter), "-c", _BOOTSTRAP.format(folder=folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=sys.stderr.fileno(),
-            text=True,
-        )
+        process = children.start([str(project.interpreter), "-c", _BOOTSTRAP.format(folder=folder)])
     except OSError as error:
         raise refuse(
             project.file.name, "runtime.options", got=f"{project.interpreter} ({error.strerror})",
@@ -141,7 +142,7 @@ def _start(project: Project, job: Mapping[str, Any]) -> "subprocess.Popen[str]":
     return process
 
 
-def _hand_over(process: "subprocess.Popen[str]", job: Mapping[str, Any]) -> None:
+def _hand_over(process: Process, job: Mapping[str, Any]) -> None:
     stdin, process.stdin = process.stdin, None
     if stdin is None:
         return

@@ -4,6 +4,7 @@ Owns turning records into YAML documents and files. Deliberately writes `[secret
 value to write: a manifest with a marker in it is for reading and checking, not for applying.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,12 +20,14 @@ from fastapi_platform_policy.record import Marker, Record, Value, plain, text
 from fastapi_platform_policy.workloads import kubernetes_kind
 
 from . import order
-from .errors import refuse
+from .errors import UsageError, refuse
 
 HEAD = ("apiVersion", "kind", "metadata")
 """Keys that come first, as people write them."""
 MARK = ".fastapi-platform"
-"""Name of the file that says a folder was written by this command and may be overwritten by it."""
+"""Name of the file that lists what this command has written into a folder, and replaces at the next run."""
+HEADING = "Written by `fastapi-platform`, which replaces these files, and no others, at the next run:"
+_OURS = re.compile(r"[0-9]{3,}-[a-z0-9-]+\.yaml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,36 +56,64 @@ def as_stream(manifests: tuple[Manifest, ...]) -> str:
     return "".join(f"---\n{manifest.yaml()}" for manifest in manifests)
 
 
+def usable(directory: Path) -> None:
+    """See that manifests can be written into a folder, which need not exist.
+
+    Raises:
+        UsageError: when it holds something that this command did not write, or cannot be written.
+    """
+    try:
+        found = {entry.name for entry in directory.iterdir()} if directory.exists() else set[str]()
+    except OSError as error:
+        raise _unwritable(directory, error.strerror) from error
+    if found and MARK not in found:
+        raise _foreign(directory, "other files")
+    nearest = next(folder for folder in (directory, *directory.absolute().parents) if folder.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise _unwritable(directory, "not a folder" if nearest.is_file() else "no right to write there")
+
+
 def write(manifests: tuple[Manifest, ...], directory: Path) -> None:
-    """Write each manifest into a file of its own, numbered in deploy order; files of an earlier run go first.
+    """Write each manifest into a file of its own, numbered in deploy order; those of an earlier run go first.
 
     Raises:
         UsageError: when the folder holds something that this command did not write, or cannot be written.
     """
+    usable(directory)
+    contents = {f"{number:03d}-{each.name}.yaml": each.yaml() for number, each in enumerate(manifests, start=1)}
     try:
-        _clear(directory)
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / MARK).write_text("Written by `fastapi-platform`; its neighbours are replaced at the next run.\n")
-        for number, manifest in enumerate(manifests, start=1):
-            (directory / f"{number:03d}-{manifest.name}.yaml").write_text(manifest.yaml())
+        earlier = _written(directory)
+        taken = sorted(name for name in contents if name not in earlier and (directory / name).exists())
+        if taken:
+            raise _foreign(directory, taken[0])
+        for name in earlier:
+            (directory / name).unlink(missing_ok=True)
+        (directory / MARK).write_text("".join(f"{line}\n" for line in (HEADING, *contents)))
+        for name, content in contents.items():
+            (directory / name).write_text(content)
     except OSError as error:
-        raise refuse(
-            "--out", "", got=f"{directory} ({error.strerror})", want="a folder that can be written",
-            why="each object goes into a file of its own there", fix="Name another folder.",
-        ) from error
+        raise _unwritable(directory, error.strerror) from error
 
 
-def _clear(directory: Path) -> None:
-    if not directory.exists():
-        return
-    if any(directory.iterdir()) and not (directory / MARK).is_file():
-        raise refuse(
-            "--out", "", got=f"{directory}, which holds other files", want="a new or empty folder",
-            why="the files of the last run are removed before writing, and these are not ours",
-            fix="Name another folder.",
-        )
-    for file in directory.glob("[0-9][0-9][0-9]*-*.yaml"):
-        file.unlink()
+def _written(directory: Path) -> set[str]:
+    """Names of the files that an earlier run has written into a folder."""
+    mark = directory / MARK
+    return {line for line in mark.read_text().splitlines() if _OURS.fullmatch(line)} if mark.exists() else set()
+
+
+def _unwritable(directory: Path, reason: str | None) -> UsageError:
+    return refuse(
+        "--out", "", got=f"{directory} ({reason})", want="a folder that can be written",
+        why="each object goes into a file of its own there", fix="Name another folder.",
+    )
+
+
+def _foreign(directory: Path, held: str) -> UsageError:
+    return refuse(
+        "--out", "", got=f"{directory}, which holds {held}", want="a new or empty folder, or one of an earlier run",
+        why="what the last run wrote is replaced, and this is not from there", fix="Name another folder.",
+    )
 
 
 def _manifest(record: Record) -> Manifest:

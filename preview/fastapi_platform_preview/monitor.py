@@ -5,6 +5,7 @@ keeps no secret: values that the SDK marks as secret are dropped here, before an
 Source: https://github.com/pulumi/pulumi/blob/master/proto/pulumi/resource.proto
 """
 
+import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from pulumi.runtime.proto import engine_pb2, resource_pb2
 SIGNATURE = rpc._special_sig_key  # pyright: ignore[reportPrivateUsage]
 SECRET = {SIGNATURE: rpc._special_secret_sig}  # pyright: ignore[reportPrivateUsage]
 STACK_TYPE = "pulumi:pulumi:Stack"
+STACK_REFERENCE = "pulumi:pulumi:StackReference"
 KUBERNETES_SECRET = "kubernetes:core/v1:Secret"
 
 State = dict[str, Any]
@@ -133,11 +135,7 @@ class RecordingMonitor(mocks.MockMonitor):
         for answer in self._answers:
             if answer.fits(token, args):
                 return answer.returns
-        named = ", ".join(sorted(args)) or "none"
-        raise Refusal(
-            f"{token}: got a question to a cloud (arguments: {named}), want its answer in the fixtures file; a preview "
-            f"without a cloud cannot ask, and an empty answer would be a guess. Declare it under {section}."
-        )
+        raise Refusal(_unanswered(section, token, args))
 
 
 class _Unused(mocks.Mocks):
@@ -250,6 +248,18 @@ def _seconds(duration: str) -> float:
     """Seconds of a Go duration such as `7m30s`; 0 when there is none."""
     factors = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
     return sum(float(number) * factors[unit] for number, unit in re.findall(r"([0-9.]+)(ms|h|m|s)", duration))
+
+
+def _unanswered(section: str, token: str, args: Mapping[str, Any]) -> str:
+    named = ", ".join(sorted(args)) or "none"
+    which = f"id: {json.dumps(args['id'])}, " if section == "reads" else ""
+    value = "{outputs: {NAME: VALUE}}" if token == STACK_REFERENCE else "{NAME: VALUE}"
+    return (
+        f"{token}: got a question to a cloud (arguments: {named}), want its answer in the fixtures file; a preview "
+        "without a cloud cannot ask, and an empty answer would be a guess. Declare it in preview-fixtures.yaml beside "
+        f"Pulumi.yaml, or in the file of --fixtures:\n  {section}:\n    {json.dumps(token)}: "
+        f"[{{{which}returns: {value}}}]"
+    )
 
 
 def _no_transforms(owner: str) -> str:

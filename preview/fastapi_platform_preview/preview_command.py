@@ -5,8 +5,8 @@ another one cannot.
 """
 
 import json
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterable
+from concurrent.futures import Future
 from pathlib import Path
 
 from fastapi_platform_policy.catalog import RULES
@@ -27,20 +27,22 @@ def run(started: Started, *, as_json: bool, out: Path | None) -> int:
         Exit code: 0 clean, 1 when a rule is violated, 2 when a stack could not be recorded.
     """
     reports: list[StackReport] = []
-    failed = False
-    for stack, item in _recorded(started):
-        if isinstance(item, UsageError):
-            output.complain(f"stack {stack}", item)
-            failed = True
-            continue
-        reports.append(_report(item))
-        if out is not None:
-            manifests.write(manifests.of_program(reports[-1].program), out / item.stack)
-        if not as_json:
-            output.show(text_format.stack(reports[-1], first=len(reports) == 1))
+    errors: list[tuple[str, str]] = []
+    if out is not None:
+        _refuse_folders(out / stack for stack in started.stacks)
+    for stack, recording in started.results():
+        try:
+            reports.append(_report(_wait(stack, recording)))
+            if not as_json:
+                output.show(text_format.stack(reports[-1], first=len(reports) == 1))
+            if out is not None:
+                manifests.write(manifests.of_program(reports[-1].program), out / stack)
+        except UsageError as error:
+            output.complain(f"stack {stack}", error)
+            errors.append((stack, str(error)))
     if as_json:
-        sys.stdout.write(json.dumps(json_format.document(reports), indent=2) + "\n")
-    if failed:
+        output.write(json.dumps(json_format.document(reports, errors), indent=2) + "\n")
+    if errors:
         return BAD_USAGE
     return FINDINGS if any(found.violations() for found in reports) else CLEAN
 
@@ -51,28 +53,36 @@ def render(started: Started, *, out: Path | None) -> int:
     Returns:
         Exit code: 0, or 2 when the stack could not be recorded.
     """
-    for stack, item in _recorded(started):
-        if isinstance(item, UsageError):
-            output.complain(f"stack {stack}", item)
+    if out is not None:
+        _refuse_folders([out])
+    for stack, recording in started.results():
+        try:
+            found = manifests.of_program(Program(_wait(stack, recording).records))
+            if out is None:
+                output.write(manifests.as_stream(found))
+            else:
+                manifests.write(found, out)
+        except UsageError as error:
+            output.complain(f"stack {stack}", error)
             return BAD_USAGE
-        found = manifests.of_program(Program(item.records))
-        if out is None:
-            sys.stdout.write(manifests.as_stream(found))
-        else:
-            manifests.write(found, out)
     return CLEAN
 
 
-def _recorded(started: Started) -> Iterator[tuple[str, RecordedStack | UsageError]]:
-    """Each stack with its recording, or with why there is none."""
-    for stack, future in started.results():
+def _refuse_folders(folders: Iterable[Path]) -> None:
+    """See that every folder can be written, before anything is waited for."""
+    problems: list[str] = []
+    for folder in folders:
         try:
-            with output.progress(f"recording {stack} …"):
-                recorded = future.result()
+            manifests.usable(folder)
         except UsageError as error:
-            yield stack, error
-        else:
-            yield stack, recorded
+            problems.append(str(error))
+    if problems:
+        raise UsageError("\n".join(problems))
+
+
+def _wait(stack: str, recording: "Future[RecordedStack]") -> RecordedStack:
+    with output.progress(f"recording {stack} …"):
+        return recording.result()
 
 
 def _report(recorded: RecordedStack) -> StackReport:

@@ -7,6 +7,7 @@ Source: https://www.pulumi.com/docs/iac/concepts/projects/project-file/
 """
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,11 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from . import yaml_document
+from .declarations import declarations
 from .errors import did_you_mean, refuse
-from .yaml_document import as_mapping
+from .yaml_document import as_mapping, described
 
 TOOLCHAINS = ["pip", "poetry", "uv"]
+ENTRY = "__main__.py"
+"""What the engine runs in a folder."""
 PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml", "Pulumi.json")
+_STACK_NAME = re.compile(r"(?!.*\.(?:yaml|yml|json)(?:\.|$))[A-Za-z0-9_.-]{1,100}")
+"""What the engine accepts, but no copy of a stack file (`Pulumi.dev.yaml.bak.yaml`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +57,11 @@ class Project:
         return self.stack_directory / f"Pulumi.{stack}{self.file.suffix}"
 
     def stacks(self) -> list[str]:
-        """Names of the stacks that have a file, sorted."""
+        """Names of the stacks that have a file, sorted; copies and other files that no stack can have are left out."""
         suffix = self.file.suffix
-        files = self.stack_directory.glob(f"Pulumi.*{suffix}")
-        return sorted(file.name.removeprefix("Pulumi.").removesuffix(suffix) for file in files)
+        files = [file.name for file in self.stack_directory.glob(f"Pulumi.*{suffix}") if file.is_file()]
+        names = (name.removeprefix("Pulumi.").removesuffix(suffix) for name in files)
+        return sorted(name for name in names if _STACK_NAME.fullmatch(name))
 
     def existing_stack_file(self, stack: str) -> Path:
         """The file of a stack.
@@ -66,8 +73,14 @@ class Project:
         if file.is_file():
             return file
         known = self.stacks()
+        if file.is_dir():
+            raise refuse(
+                file.name, "", got="a folder", want="a file", why="a stack's settings are in its file",
+                fix=f"Move {file} away.",
+            )
+        wanted = f"one of the stacks {', '.join(known)}" if known else "a stack file"
         raise refuse(
-            f"stack {stack}", "", got=f"no file {file.name}", want=f"one of {', '.join(known) or 'no stack yet'}",
+            file.name, "", got="no such file", want=wanted,
             why="a stack's settings are in its file", fix=did_you_mean(stack, known, f"Create {file}."),
         )
 
@@ -90,15 +103,20 @@ def find(start: Path) -> Project:
 
 def _load(file: Path) -> Project:
     document = yaml_document.read(file)
+    if not document:
+        raise refuse(
+            file.name, "", got="an empty file", want="the project's name and runtime",
+            why="they say what is deployed, and what runs it", fix="Add `name: …` and `runtime: python`.",
+        )
+    name = _name(file, document)
     options = _python_options(file, document.get("runtime"))
     config = document.get("config")
-    declared = as_mapping(config) or {}
-    directory = document.get("stackConfigDir") or (config if isinstance(config, str) else "")
-    working_directory, main = _program(file, str(document.get("main") or ""))
+    directory = _text(file, document, "stackConfigDir") or (config if isinstance(config, str) else "")
+    working_directory, main = _program(file, _text(file, document, "main"))
     return Project(
         file=file,
-        name=_name(file, document),
-        config={key: _declaration(str(document["name"]), key, value) for key, value in declared.items()},
+        name=name,
+        config=declarations(file, name, None if isinstance(config, str) else config),
         interpreter=_interpreter(file.parent, options),
         required_version=str(document.get("requiredPulumiVersion") or ""),
         main=main,
@@ -108,47 +126,59 @@ def _load(file: Path) -> Project:
 
 
 def _name(file: Path, document: Mapping[str, Any]) -> str:
-    name = document.get("name")
-    if isinstance(name, str) and name:
+    name = _text(file, document, "name")
+    if name:
         return name
     raise refuse(
-        file.name, "name", got=repr(name), want="the name of the project", why="it is part of every URN", fix="Add it."
+        file.name, "name", got="nothing", want="the name of the project", why="it is part of every URN", fix="Add it."
+    )
+
+
+def _text(file: Path, document: Mapping[str, Any], key: str) -> str:
+    """A key whose value must be text; empty when it is not there."""
+    value = document.get(key)
+    if value is None or isinstance(value, str):
+        return value or ""
+    quoted = f"Put it into quotes: {key}: '{value}'." if isinstance(value, int | float) else "Correct it."
+    raise refuse(
+        file.name, key, got=described(value), want="text", why="the engine could not read the file either", fix=quoted
     )
 
 
 def _python_options(file: Path, runtime: Any) -> Mapping[str, Any]:
     long_form = as_mapping(runtime) or {"name": runtime}
     name = long_form.get("name")
+    if name is None:
+        raise refuse(
+            file.name, "runtime", got="nothing", want="python", why="it says what runs the program",
+            fix="Add `runtime: python`.",
+        )
     if name != "python":
         raise refuse(
-            file.name, "runtime", got=repr(name), want="python", why="a recording runs the program in Python",
-            fix="Use `pulumi preview` for programs in other languages.",
+            file.name, "runtime", got=name if isinstance(name, str) else described(name), want="python",
+            why="a recording runs the program in Python", fix="Use `pulumi preview` for programs in other languages.",
         )
-    return as_mapping(long_form.get("options")) or {}
+    options = {} if long_form.get("options") is None else as_mapping(long_form["options"])
+    if options is None:
+        raise refuse(
+            file.name, "runtime.options", got=described(long_form["options"]), want="a mapping",
+            why="it says which environment the program runs in", fix="Correct it.",
+        )
+    return {key: _text(file, options, key) for key in ("toolchain", "virtualenv")}
 
 
 def _program(file: Path, main: str) -> tuple[Path, str]:
     """Working directory and entry point, as the engine derives them from `main`."""
-    if not main:
-        return file.parent, "."
-    target = (file.parent / main).resolve()
-    if target.is_dir():
-        return target, "."
+    target = (file.parent / main).resolve() if main else file.parent
     if target.is_file():
         return target.parent, target.name
+    if (target / ENTRY).is_file():
+        return target, "."
     raise refuse(
-        file.name, "main", got=main, want="a file or a folder of the project", why="there is nothing to run",
-        fix="Correct main.",
+        file.name, "main", got=f"no {ENTRY} in {target}" if target.is_dir() else main,
+        want=f"a folder with {ENTRY}, or a file", why="there is nothing to run",
+        fix="Correct main." if main else f"Write {target / ENTRY}, or say in {file.name} where the program is: main: …",
     )
-
-
-def _declaration(project: str, key: str, value: Any) -> Mapping[str, Any]:
-    """A declared key in its long form; the short form states a default, or a value for another package's key."""
-    long_form = as_mapping(value)
-    if long_form is not None:
-        return long_form
-    own = ":" not in key or key.startswith(f"{project}:")
-    return {"default" if own else "value": value}
 
 
 def _interpreter(root: Path, options: Mapping[str, Any]) -> Path:

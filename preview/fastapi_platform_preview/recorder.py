@@ -8,6 +8,7 @@ Source: https://github.com/pulumi/pulumi/tree/master/sdk/python/lib/pulumi/runti
 import asyncio
 import contextlib
 import contextvars
+import inspect
 import json
 import logging
 import os
@@ -133,8 +134,18 @@ def _abandon(loop: asyncio.AbstractEventLoop) -> None:
     """End what a refused program leaves behind: tasks that nobody will await."""
     left = asyncio.all_tasks(loop)
     for task in left:
+        _close_what_it_would_await(task)
         task.cancel()
     loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+
+
+def _close_what_it_would_await(task: "asyncio.Task[Any]") -> None:
+    """Close the coroutines that a task has taken over and not begun: Python would warn that nobody awaits them."""
+    coroutine = task.get_coro()
+    frame = coroutine.cr_frame if inspect.iscoroutine(coroutine) else None
+    for value in list(frame.f_locals.values()) if frame else ():
+        if inspect.iscoroutine(value) and inspect.getcoroutinestate(value) == inspect.CORO_CREATED:
+            value.close()
 
 
 def _quiet_asyncio() -> None:

@@ -6,11 +6,14 @@ Owns choosing the stacks and starting them. Deliberately light to import: the so
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from . import fixtures as fixtures_file
 from . import launcher, project
+from .children import Children
 from .errors import refuse
 from .fixtures import Fixture
 from .launcher import RecordedStack
@@ -19,11 +22,21 @@ from .project import Project
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """Recordings under way."""
+    """Recordings under way; used as a context, they are stopped when it ends by an exception."""
 
     project: Project
     stacks: tuple[str, ...]
     _futures: "tuple[Future[RecordedStack], ...]"
+    _children: Children = field(default_factory=Children)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._children.stop()
 
     def results(self) -> "Iterator[tuple[str, Future[RecordedStack]]]":
         """Each stack with its recording, in the order asked for; `result()` waits, and raises the stack's mistake."""
@@ -49,14 +62,14 @@ def start(folder: Path, stacks: Sequence[str], fixtures: Path | None) -> Started
             why="a stack's settings are in its file", fix=f"Create {here.stack_file('dev')}.",
         )
     answers = _fixtures(here, fixtures)
-    pool = ThreadPoolExecutor(max_workers=os.cpu_count())
-    futures = tuple(pool.submit(_record, here, stack, answers) for stack in chosen)
+    pool, children = ThreadPoolExecutor(max_workers=os.cpu_count()), Children()
+    futures = tuple(pool.submit(_record, children, here, stack, answers) for stack in chosen)
     pool.shutdown(wait=False)
-    return Started(here, chosen, futures)
+    return Started(here, chosen, futures, children)
 
 
-def _record(here: Project, stack: str, answers: tuple[Fixture, ...]) -> RecordedStack:
-    return launcher.launch(here, stack, answers).result()
+def _record(children: Children, here: Project, stack: str, answers: tuple[Fixture, ...]) -> RecordedStack:
+    return launcher.launch(children, here, stack, answers).result()
 
 
 def _fixtures(here: Project, named: Path | None) -> tuple[Fixture, ...]:

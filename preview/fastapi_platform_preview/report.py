@@ -21,6 +21,7 @@ from . import order
 from .facts import Fact, facts
 from .launcher import RecordedStack
 from .order import Step
+from .redaction import redacted
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ def build(recorded: RecordedStack, program: Program, judgement: Judgement) -> St
         selections=tuple(selection for selection in program.selections if selection.role not in CONTROLLERS),
         loose=tuple(_loose(program)),
         outputs=tuple(sorted(mapping(credentials.hidden(recorded.outputs)).items())),
-        messages=tuple((severity, credentials.hidden_text(said)) for severity, said in recorded.messages),
+        messages=tuple((severity, redacted(said)) for severity, said in recorded.messages),
         judgement=judgement,
         program=program,
     )

@@ -6,17 +6,26 @@ Source: https://github.com/pulumi/pulumi/blob/master/pkg/workspace/config.go
 """
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
 from fastapi_platform.planning.secrecy import REDACTED
 
 from . import yaml_document
-from .errors import UsageError, refuse
+from .declarations import Declaration, broken, cipher, ciphers, missing, stated
+from .errors import UsageError, did_you_mean, refuse
 from .project import Project
-from .yaml_document import as_list, as_mapping
+from .yaml_document import as_list, as_mapping, described
+
+KEYS = ["config", "encryptedkey", "encryptionsalt", "environment", "secretsprovider"]
+"""What the engine reads in a stack file."""
+SAME_NAME_RATIO = 0.85
+FUZZY_LENGTH = 6
+"""Shorter names are near too many others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,32 +46,77 @@ def load(project: Project, stack: str) -> StackConfig:
     """
     file = project.existing_stack_file(stack)
     document = yaml_document.read(file)
+    _refuse_unknown(file, document)
     _refuse_environments(file, document)
-    raw = _namespaced(project, file, document.get("config") or {})
-    secrets = tuple(sorted(key for key, value in raw.items() if any(_ciphers(value))))
-    _check_salt(file, document, raw)
-    _check_declarations(project, file, raw)
-    declared = {_full_key(project, key): _stated(declaration) for key, declaration in project.config.items()}
+    raw = _namespaced(project, file, {} if document.get("config") is None else document["config"])
+    secrets = tuple(sorted(key for key, value in raw.items() if any(ciphers(value))))
+    _check_salt(project, file, document, raw)
+    _check_declarations(project, file, stack, raw)
+    declared = {_full_key(project, key): stated(declaration) for key, declaration in project.config.items()}
     merged = {key: value for key, value in declared.items() if value is not None} | raw
     return StackConfig({key: _text(_opaque(value)) for key, value in merged.items()}, secrets)
 
 
+def _refuse_unknown(file: Path, document: Mapping[str, Any]) -> None:
+    _raise_all(
+        refuse(
+            file.name, str(key), got="an unknown key", want=f"one of {', '.join(KEYS)}",
+            why="the engine would pass over it", fix=did_you_mean(str(key), KEYS, "Put it under config, or remove it."),
+        )
+        for key in document
+        if key not in KEYS
+    )
+
+
 def _namespaced(project: Project, file: Path, config: Any) -> dict[str, Any]:
+    """The settings by full key.
+
+    Raises:
+        UsageError: when they are no mapping, or a key stands twice or in a namespace that nobody reads.
+    """
     keys = as_mapping(config)
     if keys is None:
         raise refuse(
-            file.name, "config", got="something else", want="a mapping", why="it holds the settings by key",
-            fix=f"Correct {file}.",
+            file.name, "config", got=described(config), want="a mapping", why="it holds the settings by key",
+            fix=f"Correct {file.name}.",
         )
+    _raise_all(error for key in keys if (error := _misplaced(project, file, str(key), keys)) is not None)
     return {_full_key(project, str(key)): value for key, value in keys.items()}
+
+
+def _misplaced(project: Project, file: Path, key: str, keys: Mapping[str, Any]) -> UsageError | None:
+    namespace, colon, name = key.partition(":")
+    if not colon and f"{project.name}:{key}" in keys:
+        return refuse(
+            file.name, key, got=f"the same key as {project.name}:{key}", want="one of them",
+            why="a key without a namespace is the project's, and the engine takes either value", fix="Remove one.",
+        )
+    if colon and _mistaken_for(namespace, project.name):
+        return refuse(
+            file.name, key, got=f"a key of {namespace}", want=f"a key of {project.name}, as this project is named",
+            why="the program does not read it", fix=f"Did you mean {project.name}:{name}?",
+        )
+    return None
+
+
+def _mistaken_for(namespace: str, project: str) -> bool:
+    """Whether a namespace is the project's name misspelled, and not the name of a provider that it begins with."""
+    ours, theirs = (re.sub(r"[^a-z0-9]", "", name.lower()) for name in (project, namespace))
+    if namespace == project or not theirs:
+        return False
+    alike = SequenceMatcher(None, ours, theirs).ratio() >= SAME_NAME_RATIO
+    near = alike and min(len(ours), len(theirs)) >= FUZZY_LENGTH
+    extended = project.startswith((f"{namespace}-", f"{namespace}_")) or namespace.startswith(f"{project}-")
+    return ours == theirs or (near and not extended)
 
 
 def _full_key(project: Project, key: str) -> str:
     return key if ":" in key else f"{project.name}:{key}"
 
 
-def _stated(declaration: Mapping[str, Any]) -> Any:
-    return declaration["default"] if declaration.get("default") is not None else declaration.get("value")
+def _own_key(project: Project, key: str) -> str:
+    """A key as messages name it: without the project's own namespace."""
+    return key.removeprefix(f"{project.name}:")
 
 
 def _refuse_environments(file: Path, document: Mapping[str, Any]) -> None:
@@ -74,99 +128,51 @@ def _refuse_environments(file: Path, document: Mapping[str, Any]) -> None:
         )
 
 
-def _check_salt(file: Path, document: Mapping[str, Any], raw: Mapping[str, Any]) -> None:
+def _check_salt(project: Project, file: Path, document: Mapping[str, Any], raw: Mapping[str, Any]) -> None:
     if document.get("encryptionsalt") or document.get("encryptedkey"):
         return
-    for key, value in raw.items():
-        if any(cipher.startswith("v1:") for cipher in _ciphers(value)):
-            raise refuse(
-                file.name, key, got="an encrypted value without its salt", want="encryptionsalt in the file",
-                why="without it nobody can decrypt the value any more",
-                fix=f"Restore the line from history, or set it again: pulumi config set --secret --path '{key}'.",
-            )
+    _raise_all(
+        refuse(
+            file.name, _own_key(project, key), got="an encrypted value without its salt",
+            want="encryptionsalt in the file", why="without it nobody can decrypt the value any more",
+            fix=f"Restore the line from history, or set it again: pulumi config set --secret --path "
+            f"'{_own_key(project, key)}'. A program may refuse encrypted settings, as this platform's does: it names a "
+            "Kubernetes Secret instead.",
+        )
+        for key, value in raw.items()
+        if any(each.startswith("v1:") for each in ciphers(value))
+    )
 
 
-def _check_declarations(project: Project, file: Path, raw: Mapping[str, Any]) -> None:
-    problems = [
-        str(error)
+def _check_declarations(project: Project, file: Path, stack: str, raw: Mapping[str, Any]) -> None:
+    _raise_all(
+        error
         for key, declaration in project.config.items()
-        if (error := _broken(project, file, key, declaration, raw)) is not None
-    ]
-    if problems:
-        raise UsageError("\n".join(problems))
+        if (error := _broken(project, (file, stack), key, declaration, raw)) is not None
+    )
 
 
 def _broken(
-    project: Project, file: Path, key: str, declaration: Mapping[str, Any], raw: Mapping[str, Any]
+    project: Project, where: tuple[Path, str], key: str, declaration: Declaration, raw: Mapping[str, Any]
 ) -> UsageError | None:
-    full, kind = _full_key(project, key), declaration.get("type")
-    if full not in raw:
-        if _stated(declaration) is not None or not full.startswith(f"{project.name}:"):
-            return None
-        return refuse(
-            file.name, key, got="nothing", want=f"a value of type {kind or 'string'}",
-            why="the project declares the key and has no default for it",
-            fix=f"Set it: pulumi config set {key} <value>",
-        )
-    if declaration.get("secret") and not any(_ciphers(raw[full])):
-        return refuse(
-            file.name, key, got="a value in clear", want="an encrypted value", why="the project declares it secret",
-            fix=f"Set it: pulumi config set --secret {key}",
-        )
-    if kind is not None and not _has_type(raw[full], str(kind)):
-        return refuse(
-            file.name, key, got=f"{_shown(raw[full])}", want=f"a value of type {kind}",
-            why="the project declares it so", fix=f"Correct it in {file.name}.",
-        )
-    return None
-
-
-def _has_type(value: Any, kind: str) -> bool:
-    if any(_ciphers(value)) and not isinstance(value, list) and kind != "object":
-        return True
-    match kind:
-        case "integer":
-            return _is_integer(value)
-        case "boolean":
-            return isinstance(value, bool) or value in ("true", "false")
-        case "object":
-            return isinstance(value, dict)
-        case "array":
-            return isinstance(value, list)
-        case _:
-            return not isinstance(value, dict | list)
-
-
-def _is_integer(value: Any) -> bool:
-    if isinstance(value, bool):
-        return False
-    if isinstance(value, str):
-        return value.removeprefix("-").isdigit()
-    return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-
-
-def _ciphers(value: Any) -> Iterator[str]:
-    """The encrypted texts in a value."""
-    cipher = _cipher(value)
-    if cipher is not None:
-        yield cipher
-        return
-    mapping = as_mapping(value)
-    for child in (as_list(value) or []) if mapping is None else mapping.values():
-        yield from _ciphers(child)
-
-
-def _cipher(value: object) -> str | None:
-    """The encrypted text when the value is one (`{secure: …}`)."""
-    mapping = as_mapping(value)
-    if mapping is None or set(mapping) != {"secure"}:
+    full, shown = _full_key(project, key), _own_key(project, key)
+    if full in raw:
+        return broken(*where, shown, declaration, raw[full])
+    if stated(declaration) is not None or not full.startswith(f"{project.name}:"):
         return None
-    return str(mapping["secure"])
+    return missing(*where, shown, declaration)
+
+
+def _raise_all(errors: Iterable[UsageError]) -> None:
+    """Raise every mistake as one."""
+    found = [str(error) for error in errors]
+    if found:
+        raise UsageError("\n".join(found))
 
 
 def _opaque(value: Any) -> Any:
     """The value with `[secret]` in place of everything encrypted."""
-    if _cipher(value) is not None:
+    if cipher(value) is not None:
         return REDACTED
     mapping, elements = as_mapping(value), as_list(value)
     if mapping is not None:
@@ -182,6 +188,3 @@ def _text(value: Any) -> str:
         return ""
     return json.dumps(value, separators=(",", ":"), sort_keys=True)
 
-
-def _shown(value: Any) -> str:
-    return f"a {'mapping' if isinstance(value, dict) else type(value).__name__}"

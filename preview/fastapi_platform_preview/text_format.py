@@ -16,10 +16,10 @@ from fastapi_platform_policy.rule import Finding, Verdict
 from fastapi_platform_policy.selection import Selection
 from fastapi_platform_policy.workloads import full_name
 
-from .facts import shown
+from .facts import Fact, shown
 from .report import Drain, Node, StackReport
 
-LABEL_WIDTH = 10
+LABEL_WIDTH = 8
 _BETWEEN = Text("\n" + "─" * 80 + "\n", style="dim")
 VERDICT_STYLES = {Verdict.VIOLATED: "bold red", Verdict.UNKNOWN: "yellow", Verdict.COMPLIANT: "green"}
 
@@ -76,11 +76,15 @@ def _grow(parent: Tree, node: Node) -> None:
     label.append(node.name, style="bold").append(f"  {node.kind}", style="cyan")
     if node.protect:
         label.append("  protected", style="green")
-    for fact in node.facts:
-        label.append(f"\n  {fact.label:<{LABEL_WIDTH}}", style="dim").append(fact.value)
-    branch = parent.add(label)
+    branch = parent.add(Group(label, *_facts(node.facts)))
     for child in node.children:
         _grow(branch, child)
+
+
+def _facts(facts: Sequence[Fact]) -> Iterator[RenderableType]:
+    if facts:
+        rows = [(Text(f"{fact.label:<{LABEL_WIDTH}}", style="dim"), Text(fact.value)) for fact in facts]
+        yield Padding(_table(rows), (0, 0, 0, 2), expand=False)
 
 
 def _order(report: StackReport) -> RenderableType:
@@ -141,15 +145,16 @@ def _picked(selection: Selection) -> Text:
     return line
 
 
-def _finding(report: StackReport, finding: Finding) -> Text:
+def _finding(report: StackReport, finding: Finding) -> RenderableType:
     record = report.program.by_urn[finding.answer.urn]
     verdict = finding.answer.verdict
     line = Text()
     line.append(f"{verdict.value}  ", style=VERDICT_STYLES[verdict])
     line.append(finding.rule.name, style="bold")
-    line.append(f" ({finding.rule.severity.value})  {full_name(record)}\n")
-    line.append(f"  {finding.answer.message}.\n  {finding.rule.why}\n")
-    return line.append(f"  Fix: {finding.rule.fix}\n  {finding.rule.url}", style="dim")
+    line.append(f" ({finding.rule.severity.value})  {full_name(record)}")
+    reasons = Text(f"{finding.answer.message}.\n{finding.rule.why}\n")
+    reasons.append(f"Fix: {finding.rule.fix}\n{finding.rule.url}", style="dim")
+    return Group(line, Padding(reasons, (0, 0, 0, 2), expand=False))
 
 
 def _verdict(report: StackReport) -> Text:
@@ -167,10 +172,10 @@ def _lines(lines: Iterator[str]) -> RenderableType:
 
 
 def _table(rows: Sequence[Sequence[Text]]) -> Table:
-    """Columns without lines; the last one may be broken to fit a terminal. Cells are Text: `[secret]` is no markup."""
+    """Columns without lines; a terminal's width breaks words and cuts none. Cells are Text: `[secret]` is no markup."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    for position in range(max(len(row) for row in rows)):
-        table.add_column(no_wrap=position < len(rows[0]) - 1)
+    for _ in range(max(len(row) for row in rows)):
+        table.add_column(overflow="fold")
     for row in rows:
         table.add_row(*row)
     return table

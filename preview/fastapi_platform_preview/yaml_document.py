@@ -22,7 +22,12 @@ class _CoreLoader(Loader):
     construct_object: Any
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        keys: list[Any] = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key, (written, _) in zip(keys, node.value, strict=True):
+            if type(key) in (bool, list, dict, type(None)):
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"a key that is {described(key)} and not text", written.start_mark
+                )
         twice = next((key for position, key in enumerate(keys) if key in keys[:position]), None)
         if twice is not None:
             raise yaml.constructor.ConstructorError(
@@ -56,34 +61,84 @@ def as_list(value: object) -> list[Any] | None:
     return cast("list[Any]", value) if isinstance(value, list) else None
 
 
-def read(path: Path) -> dict[str, Any]:
+_KINDS: dict[type, str] = {str: "text", int: "a number", float: "a number", list: "a list", dict: "a mapping"}
+
+
+def described(value: object) -> str:
+    """A value as whoever wrote the file would call it; the value itself only when it can be no secret."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower().replace("none", "null")
+    return "empty text" if value == "" else _KINDS.get(type(value), "something else")
+
+
+def read(path: Path, why: str = "the engine could not read the file either") -> dict[str, Any]:
     """The mapping in a YAML file; empty for an empty file.
+
+    Args:
+        path: The file.
+        why: Why it must be readable, for the message.
 
     Raises:
         UsageError: when the file cannot be read, is not YAML, or is not a mapping.
     """
     try:
-        document = yaml.load(path.read_bytes().removeprefix(b"\xef\xbb\xbf"), _CoreLoader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise _unreadable(path, str(error)) from error
+        content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    except OSError as error:
+        raise _unreadable(path, why, _no_content(error)) from error
+    try:
+        document = yaml.load(_decoded(content), _CoreLoader)
+    except UnicodeDecodeError as error:
+        raise _unreadable(path, why, f"a byte that is no UTF-8 (line {_line(content, error.start)})") from error
     except yaml.YAMLError as error:
-        raise _unreadable(path, _first_problem(error)) from error
+        raise _unreadable(path, why, _first_problem(error, content)) from error
     if document is None:
         return {}
     mapping = as_mapping(document)
     if mapping is None:
-        raise _unreadable(path, f"a {type(document).__name__}")
+        raise _unreadable(path, why, described(document))
     return mapping
 
 
-def _unreadable(path: Path, got: str) -> Exception:
-    return refuse(
-        path.name, "", got=got, want="a mapping in YAML", why="the engine could not read the file either",
-        fix=f"Correct {path}.",
-    )
+def _decoded(content: bytes) -> bytes | str:
+    """The text; bytes when they announce another encoding, which the parser knows."""
+    return content if content.startswith((b"\xff\xfe", b"\xfe\xff")) else content.decode()
 
 
-def _first_problem(error: yaml.YAMLError) -> str:
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        return f"{error.problem} (line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1})"
-    return str(error)
+def _line(content: bytes | str, position: int) -> int:
+    return len(content[:position].splitlines()) or 1
+
+
+def _no_content(error: OSError) -> str:
+    match error:
+        case FileNotFoundError():
+            return "no such file"
+        case IsADirectoryError():
+            return "a folder"
+        case _:
+            return f"a file that cannot be opened ({error.strerror})"
+
+
+def _unreadable(path: Path, why: str, got: str) -> Exception:
+    return refuse(path.name, "", got=got, want="a mapping in YAML", why=why, fix=f"Correct {path}.")
+
+
+def _first_problem(error: yaml.YAMLError, content: bytes) -> str:
+    if isinstance(error, yaml.reader.ReaderError):
+        return f"a character that YAML does not allow (line {_line(_text(content), error.position)})"
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return str(error)
+    line, column = error.problem_mark.line, error.problem_mark.column
+    place = f"(line {line + 1}, column {column + 1})"
+    if _is_tab(content, line, column):
+        return f"a tab, where YAML wants blanks {place}"
+    said = " ".join(part for part in (error.context, error.problem) if part)
+    return f"a mistake in YAML: {said} {place}"
+
+
+def _text(content: bytes) -> str:
+    return content.decode(errors="replace")
+
+
+def _is_tab(content: bytes, line: int, column: int) -> bool:
+    lines = _text(content).splitlines()
+    return line < len(lines) and lines[line][column : column + 1] == "\t"

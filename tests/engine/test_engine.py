@@ -4,10 +4,8 @@ Nothing is deployed to a cluster: previews need none, and the one `up` renders i
 """
 
 import json
-import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -17,76 +15,14 @@ import yaml
 from fastapi_platform_policy.program import Program
 from fastapi_platform_policy.record import Value
 from fastapi_platform_policy.sources import from_export, from_preview
-from tests.conftest import EVERYTHING, ROOT, STACKS
+from tests.conftest import EVERYTHING, STACKS
+from tests.engine.conftest import Engine
 
 pytestmark = [
     pytest.mark.engine,
     pytest.mark.skipif(shutil.which("pulumi") is None, reason="needs pulumi: https://www.pulumi.com/docs/install/"),
     pytest.mark.skipif(shutil.which("uv") is None, reason="needs uv: https://docs.astral.sh/uv/"),
 ]
-
-KUBECONFIG = """
-apiVersion: v1
-kind: Config
-clusters: [{name: nowhere, cluster: {server: "http://127.0.0.1:1"}}]
-users: [{name: nobody, user: {}}]
-contexts:
-  - {name: kind-fastapi-platform, context: {cluster: nowhere, user: nobody}}
-  - {name: development, context: {cluster: nowhere, user: nobody}}
-  - {name: production, context: {cluster: nowhere, user: nobody}}
-"""
-
-
-class Engine:
-    """A pulumi with a backend of its own and a cluster that is not there."""
-
-    def __init__(self, home: Path, project: Path) -> None:
-        self.project = project
-        (home / "state").mkdir(parents=True)
-        (home / "kubeconfig").write_text(KUBECONFIG)
-        self._environment = _OUTSIDE | {
-            "KUBECONFIG": str(home / "kubeconfig"),
-            "PULUMI_BACKEND_URL": f"file://{home / 'state'}",
-            "PULUMI_CONFIG_PASSPHRASE": "of a test",
-            "PULUMI_SKIP_UPDATE_CHECK": "true",
-        }
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = ("pulumi", *arguments, "--non-interactive")
-        done = subprocess.run(
-            command, cwd=self.project, env=self._environment, capture_output=True, text=True, check=False, timeout=300
-        )
-        if "no resource plugin" in done.stdout + done.stderr:
-            pytest.skip("needs the plugins of the providers: `pulumi install` in this folder")
-        return done
-
-    def json(self, *arguments: str) -> Any:
-        done = self.run(*arguments)
-        assert done.returncode == 0, done.stderr + done.stdout
-        return json.loads(done.stdout)
-
-
-@pytest.fixture(scope="session")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of this workspace with an environment of its own: a new stack writes a salt into its stack file."""
-    copy = tmp_path_factory.mktemp("workspace")
-    for name in ("components", "infra", "policy", "preview"):
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("Pulumi.yaml", "uv.lock", "pyproject.toml", *(f"Pulumi.{stack}.yaml" for stack in STACKS)):
-        shutil.copy(ROOT / name, copy)
-    shutil.copy(ROOT / "tests" / f"Pulumi.{EVERYTHING}.yaml", copy)
-    subprocess.run(["uv", "sync", "--frozen", "--quiet"], cwd=copy, check=True, timeout=300, env=_OUTSIDE)
-    return copy
-
-
-_OUTSIDE = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-"""This process's environment without the one it runs in: uv would otherwise fill that one."""
-
-
-@pytest.fixture
-def engine(tmp_path: Path, workspace: Path) -> Engine:
-    """The engine in the copy, knowing no stack yet."""
-    return Engine(tmp_path / "home", workspace)
 
 
 def pruned(value: Value) -> Any:

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as profile
 from hypothesis import strategies as st
 from settings import parse
 
@@ -85,7 +84,6 @@ WHOLE = stack_settings(EVERYTHING)
 WRONG = st.sampled_from([None, "", "hunter2", -1, 0.5, True, [], [1], ["x"], {}, {"name": "x"}, {"kind": "external"}])
 
 
-@profile(max_examples=150)
 @given(st.lists(st.tuples(st.sampled_from(places(WHOLE)), WRONG), min_size=1, max_size=4))
 def test_no_combination_of_mistakes_ends_in_anything_but_messages(mistakes: list[tuple[tuple[str, ...], Any]]):
     """Property: what a person may write wrong, alone or together, is told by path and never as a traceback."""

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as profile
 from hypothesis import strategies as st
-from settings import load, parse
+from settings import Settings, load, parse
 
-from fastapi_platform import FastApiServiceArgs, PlatformError, SecretKey, Server
+from fastapi_platform import FastApiServiceArgs, Flow, MigrationJobArgs, Peer, PlatformError, SecretKey, Server
+from fastapi_platform.kubernetes import postgres
 from tests.conftest import DIGEST, STACKS, changed, stack_settings
 
 ROOT = Path(__file__).parents[2]
@@ -22,6 +22,11 @@ MESSAGE = re.compile(r"^[\w.\[\]-]+: got .+, want .+; .+\. .+$")
 @pytest.fixture
 def prod() -> dict[str, Any]:
     return stack_settings("prod")
+
+
+def gate(settings: Settings) -> MigrationJobArgs:
+    assert settings.migration is not None
+    return settings.migration
 
 
 def refused(settings: dict[str, Any]) -> list[str]:
@@ -75,6 +80,10 @@ BAD: list[tuple[str, Any, str]] = [
     ("workers", {"emails": {}}, "workers.emails.command: got nothing, want a value"),
     ("workers", {"E": {"command": ["x"]}}, "workers.E: got E (1 characters), want a DNS label"),
     ("schedules", {"daily": {"command": ["x"], "schedule": "daily"}}, "schedules.daily.schedule: got daily"),
+    ("cluster.context", "", "cluster.context: got nothing, want"),
+    ("service.process.workers", True, "service.process.workers: got true or false, want a whole number"),
+    ("workers", {"w": {"command": ["w"], "replicas": True}}, "workers.w.replicas: got true or false, want a whole"),
+    ("database.network", "0.0.0.0/0", "database.network: got 0.0.0.0/0, want a network such as 10.20.0.0/28"),
     ("migrations.deadline_seconds", 1, "migrations.deadline_seconds: got 1, want 10 seconds or more"),
     ("service.process.server", "hypercorn", "service.process.server: got hypercorn, want one of runtime, uvicorn"),
     ("service.process.trusted_proxies", ["*"], "service.process.trusted_proxies: got "),
@@ -129,7 +138,6 @@ def test_nothing_at_all_is_refused_key_by_key():
     assert [message.partition(":")[0] for message in refused({})] == required
 
 
-@profile(max_examples=25)
 @given(st.text(min_size=1).filter(lambda key: key.isidentifier() and key not in FastApiServiceArgs.__slots__))
 def test_an_unknown_key_is_always_refused(key: str):
     """Property: no spelling of an unknown key slips through; a key that nobody reads changes nothing."""
@@ -141,6 +149,8 @@ DSN = "postgresql://a:hunter2@b"
 MISPLACED: list[tuple[str, Any, str]] = [
     ("service.env", {"DB_PASSWORD": DSN}, "service.env: got DB_PASSWORD in clear"),
     ("service.image", DSN, "service.image: got [secret]"),
+    ("database.kind", DSN, "database.kind: got [secret]"),
+    (DSN, 1, "[secret]: got an unknown key"),
     ("service.secrets.DB_PASSWORD", DSN, "service.secrets.DB_PASSWORD: got text"),
     ("service.secrets", ["hunter2"], "service.secrets: got a list of 1"),
     ("service.env", [{"name": "API_TOKEN", "value": "hunter2"}], "service.env: got a list of 1"),
@@ -177,15 +187,13 @@ def test_workers_and_schedules_run_the_services_release_with_its_settings(prod: 
     settings = changed(settings, "workers", {"emails": {"command": ["w"], "env": {"LOG_LEVEL": "debug"}}})
     parsed = parse(changed(settings, "schedules", {"cleanup": {"command": ["c"], "schedule": "@daily"}}))
     assert parsed.workers["emails"].env == {"LOG_LEVEL": "debug", "REGION": "eu"}
-    assert parsed.migration is not None
-    assert parsed.schedules["cleanup"].image == parsed.service.image == parsed.migration.image
+    assert parsed.schedules["cleanup"].image == parsed.service.image == gate(parsed).image
     assert parsed.workers["emails"].secrets["DATABASE_URL"] == SecretKey("orders-database", "direct")
 
 
 def test_the_migration_gets_the_direct_address_and_the_service_the_other(prod: dict[str, Any]):
     parsed = parse(changed(prod, "database.secret", {"name": "orders-database", "key": "pooled"}))
-    assert parsed.migration is not None
-    assert parsed.migration.direct_database.key == "direct"
+    assert gate(parsed).direct_database.key == "direct"
     assert parsed.service.secrets["DATABASE_URL"].key == "pooled"
 
 
@@ -193,9 +201,8 @@ def test_behind_a_pooler_each_may_reach_what_its_address_leads_to(prod: dict[str
     """A migration that may reach the pooler alone waits for its deadline."""
     bad = changed(changed(prod, "database.port", 6432), "database.network", "10.30.0.0/28")
     parsed = parse(changed(changed(bad, "database.direct_port", 5432), "database.direct_network", "10.20.0.0/28"))
-    assert parsed.migration is not None
     assert [(flow.peer.cidr, flow.ports) for flow in parsed.service.egress] == [("10.30.0.0/28", (6432,))]
-    assert [(flow.peer.cidr, flow.ports) for flow in parsed.migration.egress] == [("10.20.0.0/28", (5432,))]
+    assert [(flow.peer.cidr, flow.ports) for flow in gate(parsed).egress] == [("10.20.0.0/28", (5432,))]
 
 
 def test_all_pods_run_where_the_service_does_unless_told_otherwise(prod: dict[str, Any]):
@@ -203,8 +210,7 @@ def test_all_pods_run_where_the_service_does_unless_told_otherwise(prod: dict[st
     settings = changed(settings, "schedules", {"cleanup": {"command": ["c"], "schedule": "@daily"}})
     settings = changed(settings, "workers", {"emails": {"command": ["w"], "placement": {"priority_class": "low"}}})
     parsed = parse(settings)
-    assert parsed.migration is not None
-    for same in (parsed.migration, parsed.schedules["cleanup"]):
+    for same in (gate(parsed), parsed.schedules["cleanup"]):
         assert same.placement == parsed.service.placement
     assert parsed.workers["emails"].placement.priority_class == "low"
 
@@ -212,8 +218,50 @@ def test_all_pods_run_where_the_service_does_unless_told_otherwise(prod: dict[st
 def test_the_database_is_the_only_thing_that_everything_may_reach(prod: dict[str, Any]):
     parsed = parse(prod)
     assert [(flow.peer.cidr, flow.ports) for flow in parsed.service.egress] == [("10.20.0.0/28", (5432,))]
-    assert parsed.migration is not None
-    assert parsed.migration.egress == parsed.service.egress
+    assert gate(parsed).egress == parsed.service.egress
+
+
+def test_flows_add_up(prod: dict[str, Any]):
+    """What everything of the service reaches, the database, and what one part of it reaches besides."""
+    cache, mail = ({"peer": {"pod_labels": {"app": app}}, "ports": [port]} for app, port in (("c", 6379), ("m", 587)))
+    settings = changed(prod, "service.egress", [cache])
+    settings = changed(settings, "workers", {"emails": {"command": ["w"], "egress": [cache, mail]}})
+    parsed = parse(changed(settings, "migrations.egress", [mail]))
+    reached = {
+        "service": parsed.service.egress, "worker": parsed.workers["emails"].egress, "gate": gate(parsed).egress,
+    }
+    assert {name: [flow.ports[0] for flow in flows] for name, flows in reached.items()} == {
+        "service": [6379, 5432], "worker": [6379, 5432, 587], "gate": [587, 5432],
+    }
+
+
+def test_secrets_add_up(prod: dict[str, Any]):
+    settings = changed(prod, "service.secrets", {"API_KEY": {"name": "keys", "key": "api"}})
+    worker = {"command": ["w"], "secrets": {"MAIL_KEY": {"name": "keys", "key": "mail"}}}
+    parsed = parse(changed(settings, "workers", {"emails": worker}))
+    assert set(parsed.service.secrets) == {"DATABASE_URL", "API_KEY"}
+    assert parsed.workers["emails"].secrets == {
+        **parsed.service.secrets, "MAIL_KEY": SecretKey("keys", "mail"),
+    }
+
+
+def test_another_port_of_the_database_is_the_one_that_is_open(prod: dict[str, Any]):
+    parsed = parse(changed(prod, "database.port", 6432))
+    assert parsed.service.egress[0].ports == gate(parsed).egress[0].ports == (6432,)
+
+
+def test_a_database_in_the_cluster_is_reached_by_its_labels_and_no_other_pod():
+    flow = Flow(peer=Peer(pod_labels=postgres.selector("orders")), ports=(5432,))
+    parsed = parse(stack_settings("local"))
+    assert parsed.service.egress == gate(parsed).egress == (flow,)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_part_makes_the_promise_of_its_stack(stack: str):
+    settings = changed(stack_settings(stack), "workers", {"emails": {"command": ["w"]}})
+    parsed = parse(changed(settings, "schedules", {"cleanup": {"command": ["c"], "schedule": "@daily"}}))
+    parts = (parsed.service, gate(parsed), parsed.namespace, *parsed.workers.values(), *parsed.schedules.values())
+    assert {part.environment.value for part in parts} == {settings["environment"]}
 
 
 @pytest.mark.parametrize(("text", "protected"), [("true", True), ("false", False), (True, True)])

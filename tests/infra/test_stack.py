@@ -1,15 +1,20 @@
 """The composition: what each stack consists of, what waits for what, and what one setting changes."""
 
+import inspect
 import os
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pulumi_kubernetes import provider as provider_module
+from settings import parse
+from stack import build
 
 from fastapi_platform_policy.program import Program
 from fastapi_platform_policy.record import Record, unknown_paths
-from tests.conftest import DIGEST, STACKS, changed, of_type, stack_records, stack_settings
+from tests.conftest import DIGEST, STACKS, Recorder, changed, of_type, stack_records, stack_settings
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -61,6 +66,33 @@ def test_the_migration_waits_for_the_database(recorded_stacks: dict[str, Program
     assert server.urn in program.of_kind("Job")[0].dependencies
 
 
+def test_nothing_is_made_in_a_namespace_that_still_allows_all_traffic():
+    settings = changed(stack_settings("local"), "workers", {"emails": {"command": ["w"]}})
+    settings = changed(settings, "schedules", {"cleanup": {"command": ["c"], "schedule": "@daily"}})
+    records = stack_records(settings)
+    deny = next(record for record in records if record.name == "namespace-deny")
+    objects = [each for each in records if each.type.startswith("kubernetes:")]
+    inside = [each for each in objects if not each.name.startswith("namespace-")]
+    assert len(inside) > 20
+    assert [each.name for each in inside if deny.urn not in each.dependencies] == []
+
+
+def test_a_stack_exports_what_leads_to_it(record: Recorder):
+    settings = parse(stack_settings("prod"))
+    seen: dict[str, Any] = {}
+
+    async def main() -> None:
+        outputs = build(settings)
+        for output in fields(outputs):
+            seen[output.name] = await getattr(outputs, output.name).future()
+
+    record.recording(main)
+    assert settings.migration is not None
+    assert seen == {
+        "address": "http://orders.orders.svc:80", "migration_job": settings.migration.job_name, "namespace": "orders",
+    }
+
+
 @pytest.mark.parametrize("stack", STACKS)
 def test_every_resource_names_its_provider(stack: str, recorded_stacks: dict[str, Program]):
     """A default provider deploys to whatever cluster the machine has selected."""
@@ -82,7 +114,16 @@ def test_a_cluster_that_does_not_answer_has_not_lost_its_objects(stack: str, rec
     provider = of_type(recorded_stacks[stack].records, "pulumi:providers:kubernetes")[0]
     assert provider.inputs["deleteUnreachable"] == "false"
     assert provider.inputs["enableServerSideApply"] == "true"
-    assert provider.inputs["suppressDeprecationWarnings"] == "false"
+
+
+def test_no_variable_of_the_machine_changes_how_a_stack_is_deployed(monkeypatch: pytest.MonkeyPatch):
+    """The provider reads PULUMI_K8S_… wherever the program is silent; a laptop and CI must not deploy differently."""
+    read = set(re.findall(r"PULUMI_K8S_[A-Z_]+", inspect.getsource(provider_module)))
+    assert "PULUMI_K8S_UPSERT_EXISTING_OBJECTS" in read
+    for variable in read:
+        monkeypatch.setenv(variable, "false" if variable.endswith("SERVER_SIDE_APPLY") else "true")
+    elsewhere = of_type(stack_records(stack_settings("prod"), "elsewhere"), "pulumi:providers:kubernetes")[0]
+    assert {name for name, value in elsewhere.inputs.items() if value == "true"} == {"enableServerSideApply"}
 
 
 def test_the_kubeconfig_is_where_the_stack_file_says():

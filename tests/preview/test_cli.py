@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from fastapi_platform_policy.program import Program
-from fastapi_platform_preview import project, recording
+from fastapi_platform_preview import manifests, project, recording
 from fastapi_platform_preview.cli import main
 from fastapi_platform_preview.launcher import RecordedStack
 from fastapi_platform_preview.recording import Started
@@ -30,15 +30,6 @@ def project_copy(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "infra", tmp_path / "infra")
     (tmp_path / "uv.lock").touch()
     (tmp_path / ".venv").symlink_to(ROOT / ".venv")
-    return tmp_path
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Path:
-    """A project without a provider, whose program a test writes; quick to record."""
-    (tmp_path / "Pulumi.yaml").write_text("name: shop\nruntime: python\n")
-    for stack in ("bad", "good"):
-        (tmp_path / f"Pulumi.{stack}.yaml").write_text("config: {}\n")
     return tmp_path
 
 
@@ -76,8 +67,12 @@ def test_a_foreign_program_is_shown_as_it_is_and_judged(capfd: pytest.CaptureFix
 def test_a_question_to_a_cloud_without_an_answer_ends_the_run(small: Path, capfd: pytest.CaptureFixture[str]):
     (small / "__main__.py").write_text("import pulumi\npulumi.StackReference('acme/network/production')\n")
     assert main(["preview", "good", "--cwd", str(small)]) == 2
-    complaint = capfd.readouterr().err.splitlines()[-1]
+    heading, complaint, *example = capfd.readouterr().err.splitlines()
+    assert heading == "error: stack good"
     assert complaint.startswith("  pulumi:pulumi:StackReference: got a question to a cloud (arguments: id)")
+    assert complaint.endswith("in preview-fixtures.yaml beside Pulumi.yaml, or in the file of --fixtures:")
+    (small / "preview-fixtures.yaml").write_text("\n".join(example))
+    assert main(["preview", "good", "--cwd", str(small)]) == 0, "the example is an answer"
 
 
 MISTAKES: dict[str, Any] = {
@@ -122,9 +117,10 @@ def test_every_mistake_of_a_stack_file_is_one_line_and_there_is_no_traceback(
     ("stack_file", "complaint"),
     [
         ("config: [\n", "Pulumi.prod.yaml: got "),
-        ("config: {fastapi-platform:name: {secure: v1:a}}\n", "fastapi-platform:name: got an encrypted value"),
+        ("config: {fastapi-platform:name: {secure: v1:a}}\n", "Pulumi.prod.yaml.name: got an encrypted value"),
         ("config: {fastapi-platform:name: orders}\n", "Pulumi.prod.yaml.cluster: got nothing"),
-        (None, "stack prod: got no file Pulumi.prod.yaml, want one of dev, local"),
+        ("configg: {}\n", "Did you mean config?"),
+        (None, "Pulumi.prod.yaml: got no such file, want one of the stacks dev, local"),
     ],
 )
 def test_a_stack_file_that_cannot_be_read_is_refused_before_anything_runs(
@@ -139,37 +135,6 @@ def test_a_stack_file_that_cannot_be_read_is_refused_before_anything_runs(
     assert "Traceback" not in complaints
 
 
-CRASHES = "import pulumi\nif pulumi.get_stack() == 'bad':\n    raise ValueError('no such thing')\n"
-
-
-def test_a_program_that_crashes_is_named_with_its_line_and_hides_no_other_stack(
-    small: Path, capfd: pytest.CaptureFixture[str]
-):
-    (small / "__main__.py").write_text(CRASHES)
-    assert main(["preview", "--cwd", str(small)]) == 2
-    text, complaints = capfd.readouterr()
-    assert "shop / good" in text
-    assert complaints.startswith("error: stack bad\n")
-    assert "ValueError: no such thing (__main__.py, line 3)" in complaints
-    assert "Traceback" not in complaints
-
-
-@pytest.mark.parametrize(("content", "executable"), [("", False), ("", True), ("#!/bin/sh\nexit 3\n", True)])
-def test_a_python_that_cannot_be_started_is_one_message(
-    small: Path, capfd: pytest.CaptureFixture[str], content: str, executable: bool
-):
-    """A copied `.venv` has lost its rights, or is for another machine."""
-    (small / "Pulumi.yaml").write_text("name: shop\nruntime: {name: python, options: {virtualenv: env}}\n")
-    python = small / "env" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.write_text(content)
-    python.chmod(0o755 if executable else 0o644)
-    assert main(["preview", "good", "--cwd", str(small)]) == 2
-    heading, complaint = capfd.readouterr().err.splitlines()
-    assert heading == "error: stack good"
-    assert "want a Python that can be started" in complaint or "got ended without a result" in complaint
-
-
 @pytest.mark.parametrize("command", ["preview", "render"])
 @pytest.mark.parametrize("place", ["file", "file/below", "/proc/nowhere"])
 def test_a_place_that_cannot_be_written_is_one_message(
@@ -178,8 +143,48 @@ def test_a_place_that_cannot_be_written_is_one_message(
     (small / "__main__.py").write_text("")
     (small / "file").touch()
     assert main([command, "good", "--cwd", str(small), "--out", str(small / place)]) == 2
-    (complaint,) = capfd.readouterr().err.splitlines()
-    assert complaint.startswith("error: --out: got ")
+    complaint = " ".join(capfd.readouterr().err.split())
+    assert complaint.startswith(("error: --out: got ", "error: stack good --out: got "))
+    assert complaint.count("got ") == 1
+
+
+def test_every_folder_is_looked_at_before_a_stack_is_waited_for(small: Path, capfd: pytest.CaptureFixture[str]):
+    out = small / "out"
+    for stack in ("bad", "good"):
+        (out / stack).mkdir(parents=True)
+        (out / stack / "mine").touch()
+    assert main(["preview", "--cwd", str(small), "--out", str(out)]) == 2
+    text, complaints = capfd.readouterr()
+    assert text == ""
+    assert [line.partition(", which holds ")[0] for line in complaints.splitlines()] == [
+        f"error: --out: got {out / 'bad'}", f"error: --out: got {out / 'good'}",
+    ]  # fmt: skip
+
+
+def test_a_folder_that_cannot_be_written_after_all_hides_no_stack(small: Path, capfd: pytest.CaptureFixture[str]):
+    """A user's own file has the name of one that this run would write."""
+    (small / "__main__.py").write_text(CONFIG_MAP)
+    out = small / "out"
+    assert main(["preview", "--cwd", str(small), "--out", str(out)]) == 0
+    (out / "bad" / manifests.MARK).write_text("")
+    capfd.readouterr()
+    assert main(["preview", "--cwd", str(small), "--out", str(out), "--format", "json"]) == 2
+    text, complaints = capfd.readouterr()
+    document = json.loads(text)
+    assert [stack["stack"] for stack in document["stacks"]] == ["bad", "good"]
+    assert [error["stack"] for error in document["errors"]] == ["bad"]
+    assert "which holds 001-configmap-it.yaml" in complaints
+
+
+CONFIG_MAP = """
+import pulumi
+pulumi.CustomResource("kubernetes:core/v1:ConfigMap", "it", {"kind": "ConfigMap", "metadata": {"name": "it"}})
+"""
+
+
+def test_the_version_is_shown(capfd: pytest.CaptureFixture[str]):
+    assert main(["--version"]) == 0
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", capfd.readouterr().out)
 
 
 def test_manifests_are_printed_as_one_stream_without_secrets(

@@ -11,6 +11,8 @@ from fastapi_platform_preview.cli import main
 from fastapi_platform_preview.doctor import Step
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -60,8 +62,50 @@ def test_what_is_missing_is_said_with_its_remedy(tools: Path, small: Path, capfd
     text, complaint = capfd.readouterr()
     remedy = r"^missing +pulumi >=3\.219\.0 <4\.0\.0 +Install it: https://www\.pulumi\.com/docs/install/$"
     assert re.search(remedy, text, re.MULTILINE)
-    assert re.search(r"^missing +the cluster of stack prod \(context there\) +Start it", text, re.MULTILINE)
-    assert complaint == "5 missing for deploy\n"
+    assert re.search(r"^no answer +the cluster of stack prod \(context there\) +Start it", text, re.MULTILINE)
+    assert complaint == "3 missing for deploy\n"
+
+
+def test_only_the_cluster_of_a_named_stack_must_answer(tools: Path, small: Path, capfd: pytest.CaptureFixture[str]):
+    """A laptop does not reach production, and deploys to development all the same."""
+    install(tools, "pulumi", "echo v3.260.0")
+    install(tools, "uv", "echo uv 0.13.9")
+    install(tools, "kubectl", ANSWERS)
+    assert main(["doctor", "deploy", "--cwd", str(small)]) == 0
+    assert main(["doctor", "deploy", "dev", "--cwd", str(small)]) == 0
+    capfd.readouterr()
+    assert main(["doctor", "deploy", "prod", "--cwd", str(small)]) == 1
+    text, complaint = capfd.readouterr()
+    assert re.search(r"^missing +the cluster of stack prod", text, re.MULTILINE)
+    assert "stack dev" not in text
+    assert complaint == "1 missing for deploy\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [(["deploy", "prdo"], "Did you mean prod?"), (["preview", "prod"], "Run fastapi-platform doctor deploy prod.")],
+)
+def test_a_stack_that_the_doctor_cannot_ask_about_is_refused(
+    tools: Path, small: Path, capfd: pytest.CaptureFixture[str], arguments: list[str], complaint: str
+):
+    assert main(["doctor", *arguments, "--cwd", str(small)]) == 2
+    assert complaint in capfd.readouterr().err
+
+
+def test_without_a_step_no_stack_is_recorded(tools: Path, small: Path, capfd: pytest.CaptureFixture[str]):
+    """It took as long as a preview of everything."""
+    (small / "__main__.py").write_text("open('ran', 'w').close()\n")
+    main(["doctor", "--cwd", str(small)])
+    assert "the cluster of" not in capfd.readouterr().out
+    assert not (small / "ran").exists()
+
+
+def test_a_project_without_a_stack_cannot_be_previewed_yet(tools: Path, small: Path):
+    for file in small.glob("Pulumi.*.yaml"):
+        file.unlink()
+    check = next(each for each in doctor.examine(small, Step.PREVIEW) if each.need == "a Pulumi project")
+    assert check.found == ""
+    assert "Pulumi.dev.yaml" in check.remedy
 
 
 def test_tools_on_the_path_are_found(tools: Path, small: Path):

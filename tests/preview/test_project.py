@@ -1,30 +1,13 @@
-"""Projects and stack files, read as the engine reads them."""
+"""Projects, read as the engine reads them."""
 
 import sys
 from pathlib import Path
 
 import pytest
 
-from fastapi_platform_preview import project, stack_config, yaml_document
+from fastapi_platform_preview import project
 from fastapi_platform_preview.errors import UsageError
-
-SALT = "encryptionsalt: v1:abc=:v1:def:ghi=\n"
-
-
-def write(folder: Path, project_file: str, stack_file: str = "config: {}\n", stack: str = "dev") -> Path:
-    (folder / "Pulumi.yaml").write_text(project_file)
-    (folder / f"Pulumi.{stack}.yaml").write_text(stack_file)
-    return folder
-
-
-def load(folder: Path, project_file: str, stack_file: str) -> stack_config.StackConfig:
-    return stack_config.load(project.find(write(folder, project_file, stack_file)), "dev")
-
-
-SHOP = "name: shop\nruntime: python\n"
-
-
-# project
+from tests.preview.projects import SHOP, write
 
 
 def test_the_project_is_found_from_any_folder_in_it(tmp_path: Path):
@@ -43,6 +26,7 @@ def test_main_decides_where_and_what_is_run(tmp_path: Path, main: str, directory
     (tmp_path / "infra").mkdir()
     (tmp_path / "run.py").touch()
     (tmp_path / "infra" / "run.py").touch()
+    (tmp_path / "infra" / "__main__.py").touch()
     found = project.find(write(tmp_path, f"{SHOP}main: {main}\n"))
     assert (found.working_directory, found.main) == ((tmp_path / directory).resolve(), entry)
 
@@ -89,7 +73,7 @@ def test_without_an_environment_this_python_is_used(tmp_path: Path):
 
 def test_stack_files_may_lie_in_a_folder_of_their_own(tmp_path: Path):
     (tmp_path / "stacks").mkdir()
-    (tmp_path / "Pulumi.yaml").write_text(f"{SHOP}stackConfigDir: stacks\n")
+    write(tmp_path, f"{SHOP}stackConfigDir: stacks\n")
     (tmp_path / "stacks" / "Pulumi.prod.yaml").write_text("config: {}\n")
     found = project.find(tmp_path)
     assert found.stacks() == ["prod"]
@@ -99,8 +83,20 @@ def test_stack_files_may_lie_in_a_folder_of_their_own(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("runtime: python\n", r"Pulumi\.yaml\.name: got None"),
-        ("name: shop\nruntime: nodejs\n", r"Pulumi\.yaml\.runtime: got 'nodejs', want python"),
+        ("", r"Pulumi\.yaml: got an empty file, want the project's name and runtime"),
+        ("runtime: python\n", r"Pulumi\.yaml\.name: got nothing, .* Add it\."),
+        ("name: 5\nruntime: python\n", r"name: got a number, want text; .* Put it into quotes: name: '5'\."),
+        ("name: [a]\nruntime: python\n", r"name: got a list, want text"),
+        ("name: shop\n", r"Pulumi\.yaml\.runtime: got nothing, want python; .* Add `runtime: python`"),
+        ("name: shop\nruntime: nodejs\n", r"Pulumi\.yaml\.runtime: got nodejs, want python"),
+        ("name: shop\nruntime: true\n", r"Pulumi\.yaml\.runtime: got true, want python"),
+        ("name: shop\nruntime: {name: python, options: [a]}\n", r"runtime\.options: got a list, want a mapping"),
+        ("name: shop\nruntime: {name: python, options: {toolchain: [a]}}\n", r"toolchain: got a list, want text"),
+        (f"{SHOP}main: [a]\n", r"Pulumi\.yaml\.main: got a list, want text"),
+        (f"{SHOP}stackConfigDir: 5\n", r"stackConfigDir: got a number, want text"),
+        (f"{SHOP}config: [a]\n", r"Pulumi\.yaml\.config: got a list, want a mapping"),
+        (f"{SHOP}config: {{a: {{type: strng}}}}\n", r"config\.a\.type: got strng, .* Did you mean string\?"),
+        (f"{SHOP}config: {{a: {{type: [string]}}}}\n", r"config\.a\.type: got a list, want one of"),
         (f"{SHOP}main: nowhere/\n", r"Pulumi\.yaml\.main: got nowhere/"),
         ("name: shop\nruntime: {name: python, options: {virtualenv: gone}}\n", r"got no environment at .*gone"),
         ("name: shop\nruntime: {name: python, options: {toolchain: poetry}}\n", r"toolchain: got poetry, and no envir"),
@@ -114,118 +110,27 @@ def test_a_project_that_cannot_be_run_is_refused(tmp_path: Path, text: str, mess
         project.find(write(tmp_path, text))
 
 
-def test_outside_a_project_the_mistake_is_named(tmp_path: Path):
-    with pytest.raises(UsageError, match=r"got no Pulumi\.yaml here or above"):
+@pytest.mark.parametrize("main", ["", "infra/"])
+def test_a_project_without_a_program_is_refused(tmp_path: Path, main: str):
+    """Python looks for `__main__` wherever its path leads, and would run another one: ours starts a server."""
+    (tmp_path / "infra").mkdir()
+    write(tmp_path, f"{SHOP}main: {main}\n")
+    (tmp_path / "__main__.py").unlink()
+    with pytest.raises(UsageError, match=r"Pulumi\.yaml\.main: got no __main__\.py in .*, want a folder with __main__"):
         project.find(tmp_path)
 
 
-# stack configuration
+def test_copies_of_stack_files_and_folders_are_no_stacks(tmp_path: Path):
+    write(tmp_path, SHOP)
+    for name in ("Pulumi.dev.yaml.bak.yaml", "Pulumi.a b.yaml", "Pulumi.dev copy.yaml", "Pulumi.eu.west.yaml"):
+        (tmp_path / name).touch()
+    (tmp_path / "Pulumi.folder.yaml").mkdir()
+    found = project.find(tmp_path)
+    assert found.stacks() == ["dev", "eu.west"]
+    with pytest.raises(UsageError, match=r"Pulumi\.folder\.yaml: got a folder, want a file"):
+        found.existing_stack_file("folder")
 
 
-def test_values_are_handed_over_as_the_engine_does(tmp_path: Path):
-    config = load(tmp_path, SHOP, """
-config:
-  region: eu
-  shop:count: 3
-  shop:ratio: 0.5
-  shop:flag: true
-  shop:word: on
-  shop:time: 1:30
-  shop:nothing:
-  other:key: value
-  shop:object: {b: 1, a: [x, true]}
-""")
-    assert config.values == {
-        "shop:region": "eu", "shop:count": "3", "shop:ratio": "0.5", "shop:flag": "true", "shop:word": "on",
-        "shop:time": "1:30", "shop:nothing": "", "other:key": "value", "shop:object": '{"a":["x",true],"b":1}',
-    }
-
-
-def test_defaults_and_values_of_the_project_are_merged_in(tmp_path: Path):
-    declared = f"""{SHOP}
-config:
-  replicas: {{type: integer, default: 2}}
-  workers: {{type: object, default: {{}}}}
-  short: yes-please
-  aws:region: {{value: eu-1}}
-"""
-    config = load(tmp_path, declared, "config: {shop:replicas: 3}\n")
-    assert config.values == {
-        "shop:replicas": "3", "shop:workers": "{}", "shop:short": "yes-please", "aws:region": "eu-1",
-    }
-
-
-def test_an_encrypted_value_stays_opaque_wherever_it_is(tmp_path: Path):
-    config = load(tmp_path, SHOP, f"""{SALT}
-config:
-  shop:token: {{secure: v1:cipher}}
-  shop:object: {{plain: 1, deep: [{{secure: v1:cipher}}]}}
-""")
-    assert config.values == {"shop:token": "[secret]", "shop:object": '{"deep":["[secret]"],"plain":1}'}
-    assert config.secret_keys == ("shop:object", "shop:token")
-
-
-DECLARED = f"""{SHOP}
-config:
-  count: {{type: integer}}
-  flag: {{type: boolean, default: false}}
-  list: {{type: array, items: {{type: string}}, default: []}}
-  object: {{type: object, default: {{}}}}
-  token: {{type: string, secret: true, default: x}}
-"""
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("config: {}\n", r"Pulumi\.dev\.yaml\.count: got nothing, want a value of type integer"),
-        ("config: {shop:count: many}\n", r"count: got .*, want a value of type integer"),
-        ("config: {shop:count: 1, shop:flag: maybe}\n", r"flag: got .*, want a value of type boolean"),
-        ("config: {shop:count: 1, shop:list: a}\n", r"list: got .*, want a value of type array"),
-        ("config: {shop:count: 1, shop:object: a}\n", r"object: got .*, want a value of type object"),
-        ("config: {shop:count: 1, shop:token: plain}\n", r"token: got a value in clear, want an encrypted value"),
-        ("config: {shop:count: 1, shop:token: {secure: v1:c}}\n", r"token: got an encrypted value without its salt"),
-        ("config: 3\n", r"Pulumi\.dev\.yaml\.config: got something else, want a mapping"),
-        ("config: {shop:count: 1, shop:count: 2}\n", r"the key 'shop:count' stands twice in one mapping \(line 1"),
-        ("\tconfig: 1\n", r"Pulumi\.dev\.yaml: got .*line 1"),
-        ("environment: [prod]\nconfig: {shop:count: 1}\n", r"environment: got configuration from Pulumi ESC"),
-    ],
-)
-def test_a_stack_file_that_the_engine_would_refuse_is_refused(tmp_path: Path, text: str, message: str):
-    with pytest.raises(UsageError, match=message):
-        load(tmp_path, DECLARED, text)
-
-
-def test_every_declared_key_that_is_wrong_is_named_at_once(tmp_path: Path):
-    with pytest.raises(UsageError) as refused:
-        load(tmp_path, DECLARED, "config: {shop:flag: maybe, shop:list: a}\n")
-    assert len(str(refused.value).splitlines()) == 3
-
-
-@pytest.mark.parametrize("count", ["3", "'3'", "-3", "3.0"])
-def test_a_whole_number_may_be_written_as_pulumi_writes_it(tmp_path: Path, count: str):
-    assert load(tmp_path, DECLARED, f"config: {{shop:count: {count}}}\n").values["shop:count"]
-
-
-def test_a_missing_stack_is_answered_with_the_nearest_one(tmp_path: Path):
-    found = project.find(write(tmp_path, SHOP, stack="prod"))
-    message = r"stack prdo: got no file Pulumi\.prdo\.yaml, want one of prod; .* Did you mean prod\?"
-    with pytest.raises(UsageError, match=message):
-        stack_config.load(found, "prdo")
-
-
-def test_an_empty_stack_file_is_an_empty_configuration(tmp_path: Path):
-    assert load(tmp_path, SHOP, "").values == {}
-
-
-def test_a_byte_order_mark_is_no_part_of_a_key(tmp_path: Path):
-    (tmp_path / "a.yaml").write_bytes(b"\xef\xbb\xbfkey: value\n")
-    assert yaml_document.read(tmp_path / "a.yaml") == {"key": "value"}
-
-
-def test_a_file_that_is_not_text_is_refused(tmp_path: Path):
-    (tmp_path / "a.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match=r"a\.yaml: got "):
-        yaml_document.read(tmp_path / "a.yaml")
-
-
+def test_outside_a_project_the_mistake_is_named(tmp_path: Path):
+    with pytest.raises(UsageError, match=r"got no Pulumi\.yaml here or above"):
+        project.find(tmp_path)

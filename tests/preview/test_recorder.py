@@ -1,5 +1,6 @@
 """The recorder: the one place that touches the SDK's internals, pinned here for every upgrade of the SDK."""
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -209,6 +210,19 @@ def test_the_programs_own_error_comes_through():
 
     with pytest.raises(pulumi.RunError, match="the settings are wrong"):
         recorded(program)
+
+
+def test_a_refused_program_leaves_no_coroutine_behind(recwarn: pytest.WarningsRecorder):
+    """Four lines about `Output.future`, which was never awaited, stood above the one that said what to do."""
+
+    def program() -> None:
+        for name in ("acme/network/production", "acme/data/production"):
+            pulumi.export(name, pulumi.StackReference(name).get_output("x"))
+
+    with pytest.raises(Refusal, match="a question to a cloud"):
+        recorded(program)
+    gc.collect()
+    assert [str(warning.message) for warning in recwarn] == []
 
 
 def test_an_asynchronous_program_is_waited_for():

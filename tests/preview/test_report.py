@@ -30,8 +30,8 @@ def reported(judged: Program, stack: str = "test", **recorded: Any) -> StackRepo
     return report.build(recorded_stack, judged, judge(judged, RULES, Thresholds()))
 
 
-def as_text(found: StackReport) -> str:
-    console = Console(file=io.StringIO(), width=200, highlight=False)
+def as_text(found: StackReport, width: int = 200) -> str:
+    console = Console(file=io.StringIO(), width=width, highlight=False)
     with console.capture() as captured:
         console.print(text_format.stack(found, first=True))
     return captured.get()
@@ -80,6 +80,20 @@ def test_what_is_only_patched_is_not_listed_as_created(recorded_stacks: dict[str
 
 
 # text
+
+
+@pytest.mark.parametrize("width", [40, 60])
+def test_a_narrow_terminal_breaks_lines_and_loses_nothing(recorded_stacks: dict[str, Program], width: int):
+    """Names ended in `…`, and what followed a break began at the margin, outside the tree."""
+    lines = as_text(reported(recorded_stacks["prod"], "prod"), width).splitlines()
+    assert "…" not in "".join(lines)
+    assert max(len(line) for line in lines) <= width
+    tree = lines[lines.index("Components") + 1 : next(at for at, line in enumerate(lines) if "Deploy order" in line)]
+    facts = tree[next(at for at, line in enumerate(tree) if "└── orders  Deployment" in line) + 1 :]
+    assert all(line.startswith("        ") for line in facts if line.strip()), "a fact goes on below its own beginning"
+    squeezed = re.sub(r"[\s│]", "", "".join(lines))
+    assert re.sub(r"\s", "", "runs alembic upgrade head") in squeezed
+    assert "proxy-headers--forwarded-allow-ips35.191.0.0/16,130.211.0.0/22" in squeezed
 
 
 def test_every_inequality_is_printed_with_its_numbers():
@@ -140,7 +154,7 @@ def test_the_document_is_versioned_and_complete():
 def test_the_document_is_described_field_by_field():
     """Programs are written against the page; a field that is not on it cannot be relied on."""
     page = (Path(__file__).parents[2] / "docs" / "reference" / "preview-json.md").read_text()
-    document = json_format.document([reported(program(changed("service.spec.type", "NodePort")))])
+    document = json_format.document([reported(program(changed("service.spec.type", "NodePort")))], [("dev", "no")])
     for field in _fields(document):
         assert f"`{field}`" in page, field
 
@@ -198,6 +212,19 @@ def test_a_second_writing_replaces_the_first(tmp_path: Path, recorded_stacks: di
     names = sorted(file.name for file in tmp_path.glob("*.yaml"))
     assert len(names) == 13
     assert names[0] == "001-namespace-orders.yaml"
+
+
+def test_only_what_was_written_is_replaced(tmp_path: Path, recorded_stacks: dict[str, Program]):
+    """Somebody keeps a file of their own in the folder, numbered like ours."""
+    manifests.write(manifests.of_program(recorded_stacks["local"]), tmp_path)
+    mine = tmp_path / "100-mine.yaml"
+    mine.write_text("mine")
+    manifests.write(manifests.of_program(recorded_stacks["prod"]), tmp_path)
+    assert mine.read_text() == "mine"
+    (tmp_path / manifests.MARK).write_text("../100-mine.yaml\n100-mine.yaml/..\n")
+    with pytest.raises(UsageError, match=r"--out: got .*, which holds 001-namespace-orders\.yaml"):
+        manifests.write(manifests.of_program(recorded_stacks["prod"]), tmp_path)
+    assert mine.read_text() == "mine"
 
 
 def test_files_that_are_not_ours_are_left_alone(tmp_path: Path, recorded_stacks: dict[str, Program]):

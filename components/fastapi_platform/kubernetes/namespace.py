@@ -66,7 +66,7 @@ class RestrictedNamespace(pulumi.ComponentResource):
     ) -> None:
         super().__init__(f"{PACKAGE}:index:RestrictedNamespace", name, {"namespace": args.namespace}, opts)
         space = _namespace(name, args, self)
-        ready = [space, *(_deny_everything(name, args, space, self) if args.deny_traffic else ())]
+        ready = [space, _deny_everything(name, args, space, self)] if args.deny_traffic else [space]
         self.namespace = pulumi.Output.all(args.namespace, *(each.urn for each in ready)).apply(_name)
         self.register_outputs({"namespace": self.namespace})
 
@@ -89,8 +89,8 @@ def _namespace(
 
 def _deny_everything(
     name: str, args: RestrictedNamespaceArgs, space: pulumi.Resource, parent: pulumi.Resource
-) -> tuple[pulumi.Resource, ...]:
-    policy = networking.v1.NetworkPolicy(
+) -> pulumi.Resource:
+    return networking.v1.NetworkPolicy(
         f"{name}-deny",
         metadata=meta.v1.ObjectMetaArgs(
             name="default-deny", namespace=args.namespace, labels={labels.MANAGED_BY: "pulumi"}
@@ -100,7 +100,6 @@ def _deny_everything(
         ),
         opts=pulumi.ResourceOptions(parent=parent, depends_on=[space]),
     )
-    return (policy,)
 
 
 def _labels(args: RestrictedNamespaceArgs) -> dict[str, str]:

@@ -6,12 +6,14 @@ and lifecycles come from its component.
 Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pulumi
 from pulumi_kubernetes import core, meta
 
+from ..planning import secrecy
 from ..planning.errors import expect, verify
 from ..planning.placement import Placement, Toleration
 from ..planning.resources import Resources
@@ -20,6 +22,11 @@ USER_ID = 10001
 """User and group of every process; images that need another one (Postgres) say so."""
 CONFIG_CHECKSUM = "fastapi-platform/config-checksum"
 """Pod annotation: changes when a setting or a secret's version changes, so that the pods are replaced."""
+
+
+_OBJECT = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_KEY = re.compile(r"[-._A-Za-z0-9]{1,253}")
+_NO_VALUE = "Name where the value is; the value itself stays in the cluster."
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +43,10 @@ class SecretKey:
     def __post_init__(self) -> None:
         verify(
             self,
-            expect("name", bool(self.name), want="the name of a Secret", why="nothing could be looked up"),
-            expect("key", bool(self.key), want="a key of that Secret", why="nothing could be looked up"),
+            expect("name", _names(_OBJECT, self.name), want="a Secret's name of lower-case letters, digits, '-', '.'",
+                   why="a pod that names what cannot exist never starts", fix=_NO_VALUE),
+            expect("key", _names(_KEY, self.key), want="a Secret's key of letters, digits, '-', '_', '.'",
+                   why="a pod that names what cannot exist never starts", fix=_NO_VALUE),
         )
 
 
@@ -90,6 +99,10 @@ def container(spec: ContainerSpec) -> core.v1.ContainerArgs:
             for name, path in {"tmp": "/tmp", **spec.mounts}.items()
         ],
     )
+
+
+def _names(pattern: re.Pattern[str], text: str) -> bool:
+    return pattern.fullmatch(text) is not None and not secrecy.value_looks_secret(text)
 
 
 def template(

@@ -27,6 +27,8 @@ from .network_policy import Opening, Reach
 PORT = 5432
 DIRECT_KEY = "direct"
 """Key of the Secret with the DSN that reaches the server without a pooler."""
+START_TIMEOUT = "300s"
+"""How long a deploy waits for the server; longer means that its volume or its image is not to be had."""
 _PASSWORD_KEY = "password"
 _PORT_NAME = "postgres"
 _DATA = "/var/lib/postgresql/data"
@@ -106,7 +108,13 @@ class LocalPostgres(pulumi.ComponentResource):
             f"{name}-server",
             metadata=workload.release_metadata(workload.name),
             spec=_stateful_set(args, workload, base),
-            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[*base.resources, secret])),
+            opts=pulumi.ResourceOptions.merge(
+                child,
+                pulumi.ResourceOptions(
+                    custom_timeouts=pulumi.CustomTimeouts(create=START_TIMEOUT, update=START_TIMEOUT),
+                    depends_on=[*base.resources, secret],
+                ),
+            ),
         )
         self.host = server.metadata.apply(foundation.object_name)
         self.secret_name = foundation.name_once(secret.metadata, server)

@@ -90,11 +90,14 @@ class FastApiServiceArgs:
             quantities.expectation("tmp_size", self.tmp_size, "64Mi"),
             resources.scratch_expectation(self.tmp_size, self.resources),
             scaling.startup_expectation(self.rollout, self.probes.startup),
-            drain.source_expectation(self.load_balancer, has_callers=self.callers != (SAME_NAMESPACE,)),
+            drain.source_expectation(self.load_balancer, has_callers=self._has_callers()),
             self._scraped(),
             *foundation.env_expectations(self.env, self.secrets),
             *self.drain_budget().expectations(),
         )
+
+    def _has_callers(self) -> bool:
+        return any(peer != SAME_NAMESPACE for peer in self.callers)
 
     def _scraped(self) -> Expectation:
         return expect(

@@ -32,7 +32,10 @@ class LoadBalancer:
     """What stands in front of the pods: where it connects from, and its clocks. Defaults: Google Cloud with NEGs."""
 
     networks: tuple[str, ...] = ()
-    """Networks it connects from, in CIDR notation; none when it runs as pods, which are then `callers`."""
+    """Networks it connects from, in CIDR notation; none when it runs as pods, which are then `callers`.
+
+    0.0.0.0/0 is for one that passes the clients' own addresses on.
+    """
     removal_lag_seconds: int = 25
     """Until no new request reaches a pod that is being stopped; 25 behind a Google Cloud NEG, 5 inside a cluster."""
     timeout_seconds: int | None = 30

@@ -68,7 +68,7 @@ def service_expectation(field: str, name: str) -> Expectation:
         field, is_dns_label(name) and len(name) <= SERVICE_LIMIT, got=f"{shown(name)} ({len(name)} characters)",
         want=f"a DNS label of {SERVICE_LIMIT} characters or fewer",
         why=f"Kubernetes ends names at {LABEL_LIMIT} characters, and the platform adds a role and a hash to this one",
-        fix="Choose a shorter name of lower-case letters, digits and '-'; it becomes part of every address.",
+        fix="Choose a name of lower-case letters, digits and '-' after a letter; it is part of every address.",
     )
 
 
@@ -77,7 +77,8 @@ def role_expectation(field: str, name: str) -> Expectation:
     return expect(
         field, is_dns_label(name) and len(name) <= ROLE_LIMIT, got=f"{shown(name)} ({len(name)} characters)",
         want=f"a DNS label of {ROLE_LIMIT} characters or fewer",
-        why="it becomes part of names that Kubernetes limits", fix="Choose a shorter name.",
+        why="it becomes part of names that Kubernetes limits",
+        fix="Choose a short name of lower-case letters, digits and '-' after a letter.",
     )
 
 

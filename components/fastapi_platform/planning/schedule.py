@@ -2,16 +2,20 @@
 
 Owns what a schedule may say: the cron fields that Kubernetes reads, and the time zone. Deliberately computes no run:
 the cluster does.
-Source: https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#schedule-syntax
+Sources: https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#schedule-syntax
+https://docs.python.org/3/library/zoneinfo.html (the package tzdata knows the same zones on every machine)
 """
 
 import re
 import zoneinfo
+from functools import cache
 
 from .errors import Expectation, expect
 
-_MACRO = re.compile(r"@(?:yearly|annually|monthly|weekly|daily|midnight|hourly)")
-_PART = re.compile(r"(?:\*|(?P<low>[0-9A-Za-z]+)(?:-(?P<high>[0-9A-Za-z]+))?)(?:/(?P<step>[0-9]+))?")
+_MACRO = re.compile(
+    r"@(?:yearly|annually|monthly|weekly|daily|midnight|hourly|every (?:[0-9]+(?:\.[0-9]+)?(?:ms|us|µs|ns|h|m|s))+)"
+)
+_PART = re.compile(r"(?:[*?]|(?P<low>[0-9A-Za-z]+)(?:-(?P<high>[0-9A-Za-z]+))?)(?:/(?P<step>[0-9]+))?")
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 _FIELDS: tuple[tuple[range, tuple[str, ...]], ...] = (
@@ -22,7 +26,7 @@ _FIELDS: tuple[tuple[range, tuple[str, ...]], ...] = (
 
 def is_schedule(text: str) -> bool:
     """Whether Kubernetes would accept the text: five cron fields within their ranges, or `@daily` and its like."""
-    fields = text.split(" ")
+    fields = text.split()
     return _MACRO.fullmatch(text) is not None or (
         len(fields) == len(_FIELDS)
         and all(_is_field(field, *allowed) for field, allowed in zip(fields, _FIELDS, strict=True))
@@ -61,6 +65,6 @@ def _number(text: str, numbers: range, names: tuple[str, ...]) -> int:
     return int(text) if text.isdecimal() else -1
 
 
+@cache
 def _is_zone(name: str) -> bool:
-    known = zoneinfo.available_timezones()
-    return name in known if known else bool(name)
+    return name in zoneinfo.available_timezones()

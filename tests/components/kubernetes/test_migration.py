@@ -63,6 +63,10 @@ def test_pulumi_outlives_the_jobs_deadline(record: Recorder):
     assert found.options.create_timeout_seconds == 720
 
 
+def test_a_migration_that_is_ended_may_roll_back(record: Recorder):
+    assert job(record).at("spec", "template", "spec", "terminationGracePeriodSeconds") == 30
+
+
 def test_the_finished_job_stays(record: Recorder):
     """A refresh would drop a vanished Job from the state, and the next `up` would migrate again."""
     assert job(record).at("spec", "ttlSecondsAfterFinished") is Marker.ABSENT
@@ -132,6 +136,11 @@ def test_the_same_release_is_the_same_job(change: dict[str, Any]):
 def test_a_rotated_password_runs_no_migration(record: Recorder):
     rotated = SecretKey("orders-db", "direct", version="2")
     assert job(record, direct_database=rotated) == job(record)
+
+
+def test_another_setting_runs_it_again(record: Recorder):
+    """The pod's template names the settings, and a Job with another template is another Job to Kubernetes."""
+    assert job(record, env={"LOG_LEVEL": "debug"}) != job(record)
 
 
 def test_the_longest_service_name_fits_the_jobs_name():

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fastapi_platform import PlatformError, RestrictedNamespace, RestrictedNamespaceArgs
+from fastapi_platform import Environment, PlatformError, RestrictedNamespace, RestrictedNamespaceArgs
 from fastapi_platform_policy.record import Marker, at
 from tests.conftest import Recorder
 
@@ -64,6 +64,13 @@ def test_all_traffic_of_all_pods_is_denied(record: Recorder):
     """The empty selector is the namespace's own; nothing is allowed by it, so it can reach no pod by mistake."""
     policy = record.one(POLICY, RestrictedNamespace, valid_args())
     assert policy.inputs["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+
+
+def test_the_namespace_is_there_before_its_policy_and_says_what_it_promises(record: Recorder):
+    found = record.all(RestrictedNamespace, valid_args(environment=Environment.DEVELOPMENT))
+    space, policy = (next(each for each in found if each.type == kind) for kind in (SPACE, POLICY))
+    assert space.urn in policy.dependencies
+    assert space.at("metadata", "labels", "fastapi-platform/environment") == "development"
 
 
 def test_it_is_protected_unless_told_otherwise(record: Recorder):

@@ -21,6 +21,10 @@ def rules(record: Recorder, direction: str, **overrides: Any) -> Value:
     return record.one(POLICY, FastApiService, FastApiServiceArgs(**arguments | overrides)).at("spec", direction)
 
 
+def test_both_directions_are_denied_but_for_what_is_declared(record: Recorder):
+    assert rules(record, "policyTypes") == ["Ingress", "Egress"]
+
+
 def test_every_pod_may_ask_for_names_and_nothing_else(record: Recorder):
     """Most resolvers ask over UDP, and the nodes of some clusters answer from an address instead of a pod."""
     assert rules(record, "egress") == [
@@ -71,6 +75,15 @@ def test_callers_and_load_balancer_reach_the_service_and_scrapers_only_its_metri
         {"from": [{"ipBlock": {"cidr": "35.191.0.0/16"}}], "ports": [HTTP]},
         {"from": [{"podSelector": {}, "namespaceSelector": DATA}], "ports": [{"protocol": "TCP", "port": "metrics"}]},
     ]
+
+
+@pytest.mark.parametrize("callers", [(), (Peer(),)])
+def test_a_load_balancer_that_could_reach_no_pod_is_refused(record: Recorder, callers: tuple[Peer, ...]):
+    """Its health checks fail, and no request ever arrives; pods that were named may be the load balancer's own."""
+    with pytest.raises(PlatformError, match=r"load_balancer\.networks: got no network"):
+        rules(record, "ingress", load_balancer=LoadBalancer(), callers=callers)
+    gateway = (Peer(namespace="gateway"),)
+    assert rules(record, "ingress", load_balancer=LoadBalancer(), callers=gateway)
 
 
 def test_scrapers_without_a_metrics_port_are_refused(record: Recorder):

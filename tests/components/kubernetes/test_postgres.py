@@ -43,9 +43,10 @@ def dsn(record: Recorder, monkeypatch: pytest.MonkeyPatch) -> tuple[str, bool]:
         LocalPostgres("it", valid_args())
         seen.append((await stated[0].future() or "", await stated[0].is_secret()))
 
-    monkeypatch.setattr(core.v1, "Secret", secret)
-    monkeypatch.setattr(random, "RandomPassword", password)
-    record.recording(program)
+    with monkeypatch.context() as patch:
+        patch.setattr(core.v1, "Secret", secret)
+        patch.setattr(random, "RandomPassword", password)
+        record.recording(program)
     return seen[0]
 
 
@@ -129,6 +130,25 @@ def test_it_is_ready_when_it_accepts_connections_over_the_network(record: Record
     """During its first start the image runs a server on the socket alone, which is not yet the real one."""
     command = server(record).at("spec", "template", "spec", "containers", 0, "readinessProbe", "exec", "command")
     assert command == ["pg_isready", "--host=127.0.0.1", "--username=orders"]
+
+
+def test_a_first_start_has_two_minutes_to_fill_the_volume(record: Recorder):
+    probe = server(record).at("spec", "template", "spec", "containers", 0, "startupProbe")
+    assert (at(probe, "periodSeconds"), at(probe, "failureThreshold")) == (2, 60)
+    assert at(probe, "exec", "command", 0) == "pg_isready"
+
+
+def test_a_stopping_server_gets_a_minute_to_write_its_checkpoint(record: Recorder):
+    assert server(record).at("spec", "template", "spec", "terminationGracePeriodSeconds") == 60
+
+
+def test_passwords_are_long_hashed_and_fit_into_an_address(record: Recorder):
+    """A '/' or '@' in the password would end the address there."""
+    found = record.all(LocalPostgres, valid_args())
+    password = of_type(found, ":RandomPassword")[0]
+    assert (password.inputs["length"], password.inputs["special"]) == (32, False)
+    options = of_type(found, ":ConfigMap")[0].at("data", "POSTGRES_INITDB_ARGS")
+    assert options == "--auth-host=scram-sha-256 --data-checksums"
 
 
 def test_a_busy_database_is_not_restarted(record: Recorder):

@@ -53,6 +53,27 @@ def test_a_failed_run_is_not_repeated_unless_it_may_be(record: Recorder):
     assert cron_job(record, retries=2).at(*path) == 2
 
 
+def test_it_runs_when_it_was_told_to(record: Recorder):
+    assert cron_job(record).at("spec", "schedule") == "0 3 * * *"
+
+
+def test_a_run_that_is_late_is_skipped(record: Recorder):
+    """After an outage of the cluster a night's job must not start at noon."""
+    assert cron_job(record).at("spec", "startingDeadlineSeconds") == 300
+    assert cron_job(record, start_window_seconds=60).at("spec", "startingDeadlineSeconds") == 60
+
+
+def test_finished_runs_are_kept_for_their_logs(record: Recorder):
+    found = cron_job(record, kept_runs=5)
+    assert found.at("spec", "successfulJobsHistoryLimit") == 5
+    assert found.at("spec", "failedJobsHistoryLimit") == 5
+
+
+def test_a_run_that_is_ended_gets_its_time_before_the_kill(record: Recorder):
+    found = cron_job(record, stop_timeout_seconds=45)
+    assert found.at("spec", "jobTemplate", "spec", "template", "spec", "terminationGracePeriodSeconds") == 45
+
+
 def test_the_clock_is_utc_unless_another_is_named(record: Recorder):
     assert cron_job(record).at("spec", "timeZone") == "Etc/UTC"
     assert cron_job(record, time_zone="Europe/Zurich").at("spec", "timeZone") == "Europe/Zurich"

@@ -108,16 +108,6 @@ def test_the_promise_to_callers_stands_on_the_deployment(record: Recorder):
     assert json.loads(annotation)["request_timeout_seconds"] == 30
 
 
-def test_the_pod_is_restricted(record: Recorder):
-    found = deployment(record)
-    assert pod(found)["securityContext"]["runAsNonRoot"] is True
-    assert pod(found)["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    context = container(found)["securityContext"]
-    assert context["allowPrivilegeEscalation"] is False
-    assert context["capabilities"] == {"drop": ["ALL"]}
-    assert context["readOnlyRootFilesystem"] is True
-
-
 def test_the_only_writable_path_is_a_sized_tmp(record: Recorder):
     found = deployment(record, tmp_size="32Mi")
     assert pod(found)["volumes"] == [{"name": "tmp", "emptyDir": {"sizeLimit": "32Mi"}}]
@@ -139,20 +129,22 @@ def test_memory_request_is_its_limit_and_disk_is_bounded(record: Recorder):
     assert "cpu" not in resources["limits"]
 
 
-def test_traffic_is_denied_both_ways_but_what_is_declared(record: Recorder):
-    policy = record.one("kubernetes:networking.k8s.io/v1:NetworkPolicy", FastApiService, valid_args())
-    assert policy.at("spec", "policyTypes") == ["Ingress", "Egress"]
-    port = {"port": "http", "protocol": "TCP"}
-    assert policy.at("spec", "ingress") == [{"from": [{"podSelector": {}}], "ports": [port]}]
-    rules: Any = policy.at("spec", "egress")
-    assert {port["port"] for rule in rules for port in rule["ports"]} == {53}
-
-
 def test_the_service_selects_the_pods_and_no_version(record: Recorder):
     found = record.all(FastApiService, valid_args())
     selector = of_type(found, ":Service")[0].at("spec", "selector")
     assert selector == of_type(found, ":Deployment")[0].at("spec", "selector", "matchLabels")
     assert not any("version" in key for key in mapping(selector))
+
+
+def test_the_service_leads_to_the_servers_port_and_stays_in_the_cluster(record: Recorder):
+    """By name: a release with another port would otherwise get traffic on the port of the one before."""
+    found = record.all(FastApiService, valid_args(port=9000, metrics_port=9090))
+    spec = of_type(found, ":Service")[0].at("spec")
+    assert at(spec, "type") == "ClusterIP"
+    assert at(spec, "ports") == [{"name": "http", "port": 80, "targetPort": "http", "appProtocol": "http"}]
+    assert container(of_type(found, ":Deployment")[0])["ports"] == [
+        {"name": "http", "containerPort": 9000}, {"name": "metrics", "containerPort": 9090},
+    ]
 
 
 def test_settings_are_immutable_and_named_by_their_content(record: Recorder):

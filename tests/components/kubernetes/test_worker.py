@@ -80,8 +80,10 @@ def test_the_count_is_fixed_unless_an_autoscaler_owns_it(record: Recorder):
 def test_a_heartbeat_restarts_a_stuck_worker(record: Recorder):
     probe = ("spec", "template", "spec", "containers", 0, "livenessProbe")
     assert deployment(record).at(*probe) is Marker.ABSENT
-    found = deployment(record, heartbeat_command=("python", "-m", "app.heartbeat")).at(*probe, "exec", "command")
-    assert found == ["python", "-m", "app.heartbeat"]
+    assert deployment(record, heartbeat_command=("python", "-m", "app.heartbeat")).at(*probe) == {
+        "exec": {"command": ["python", "-m", "app.heartbeat"]},
+        "periodSeconds": 30, "failureThreshold": 3, "timeoutSeconds": 10,
+    }
 
 
 # rejections

@@ -53,7 +53,12 @@ def test_a_setting_becomes_its_flag(server: Server, change: dict[str, object], f
         ({"workers": 3}, "--workers", "3"),
         ({"graceful_timeout_seconds": 7}, "--graceful-timeout", "7"),
         ({"keep_alive_seconds": 8}, "--keep-alive", "8"),
+        ({"backlog": 64}, "--backlog", "64"),
         ({"concurrency_limit": 9}, "--worker-connections", "9"),
+        ({"trusted_proxies": ("10.0.0.0/8", "::1")}, "--forwarded-allow-ips", "10.0.0.0/8,::1"),
+        ({}, "--forwarded-allow-ips", "127.0.0.1"),
+        ({}, "--bind", "0.0.0.0:8000"),
+        ({}, "--worker-class", "asgi"),
         ({}, "--worker-tmp-dir", "/dev/shm"),
     ],
 )
@@ -75,6 +80,15 @@ def test_nobodys_forwarded_headers_are_believed_unless_named(server: Server):
     """uvicorn believes the loopback by default, which behind a sidecar is everybody."""
     assert "--no-proxy-headers" in options(ProcessModel(server=server))
     assert "--proxy-headers" in options(ProcessModel(server=server, trusted_proxies=("10.0.0.0/8",)))
+
+
+@pytest.mark.parametrize("server", [Server.RUNTIME, Server.UVICORN])
+def test_no_answer_names_the_server_that_gave_it(server: Server):
+    assert "--no-server-header" in options(ProcessModel(server=server))
+
+
+def test_gunicorn_opens_no_socket_on_a_read_only_root():
+    assert "--no-control-socket" in options(ProcessModel(server=Server.GUNICORN))
 
 
 def test_an_application_object_is_served_without_the_factory_flag():
