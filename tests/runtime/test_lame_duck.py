@@ -15,6 +15,7 @@ from tests.runtime.servers import OURS, PLAIN, ask, running
 BOTH = ("--timeout-graceful-shutdown", "5", "--timeout-keep-alive", "30")
 
 
+@pytest.mark.processes
 def test_an_open_connection_is_told_to_leave_and_still_answered():
     with running(OURS, *BOTH, "--lame-duck", "1") as server:
         client = server.connect()
@@ -26,6 +27,7 @@ def test_an_open_connection_is_told_to_leave_and_still_answered():
         assert server.end()[0] == 0
 
 
+@pytest.mark.processes
 def test_plain_uvicorn_closes_an_open_connection_under_its_next_request():
     """The control: the reason for the lame duck, and the proof that these tests can fail."""
     with running(PLAIN, *BOTH) as server:

@@ -9,6 +9,8 @@ import pytest
 from fastapi_platform_runtime import serve
 from tests.runtime.servers import OURS, running
 
+pytestmark = pytest.mark.processes
+
 
 def run(*words: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "fastapi_platform_runtime.serve", *words]
