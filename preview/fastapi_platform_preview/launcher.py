@@ -15,7 +15,7 @@ from typing import Any
 from fastapi_platform_policy.record import Record, Value
 from fastapi_platform_policy.sources import decode, from_states
 
-from . import stack_config
+from . import children, stack_config
 from .children import Children, Process
 from .errors import UsageError, refuse
 from .fixtures import Fixture
@@ -62,7 +62,7 @@ class Launched:
         Raises:
             UsageError: when the program was refused, failed, or its environment cannot run it.
         """
-        text, _ = self.process.communicate()
+        text = children.output(self.process)
         try:
             document = json.loads(text)
         except ValueError as error:
@@ -106,7 +106,7 @@ def _not_recorded(got: str, fix: str) -> UsageError:
     )
 
 
-def launch(children: Children, project: Project, stack: str, fixtures: Sequence[Fixture]) -> Launched:
+def launch(run: Children, project: Project, stack: str, fixtures: Sequence[Fixture]) -> Launched:
     """Start recording a stack.
 
     Raises:
@@ -125,13 +125,13 @@ def launch(children: Children, project: Project, stack: str, fixtures: Sequence[
         "working_directory": str(project.working_directory),
         "answers": [fixture.answer() for fixture in fixtures],
     }
-    return Launched(project, stack, _start(children, project, job))
+    return Launched(project, stack, _start(run, project, job))
 
 
-def _start(children: Children, project: Project, job: Mapping[str, Any]) -> Process:
+def _start(run: Children, project: Project, job: Mapping[str, Any]) -> Process:
     folder = str(Path(__file__).parents[1])
     try:
-        process = children.start([str(project.interpreter), "-c", _BOOTSTRAP.format(folder=folder)])
+        process = run.start([str(project.interpreter), "-c", _BOOTSTRAP.format(folder=folder)])
     except OSError as error:
         raise refuse(
             project.file.name, "runtime.options", got=f"{project.interpreter} ({error.strerror})",

@@ -44,6 +44,8 @@ BAD: list[tuple[str, str, Any, str]] = [
     ("selectors-pick-one-workload", "policy.spec", {"podSelector": {"matchLabels": {"a": "b"}}}, "picks no pod"),
     ("selectors-pick-one-workload", "policy.spec.ingress", [{}], "opens ingress to the pods of Job shop-migrate too"),
     ("selectors-pick-one-workload", "policy.spec", {"podSelector": {}, "ingress": [{}]}, "opens ingress to"),
+    ("selectors-pick-one-workload", "policy.spec.ingress", [{"from": [{"podSelector": {"matchLabels": {"a": "b"}}}]}],
+     "opens ingress to the pods of Job shop-migrate too"),
     ("selectors-pick-one-workload", "policy.spec.egress", [{}], "opens egress to anywhere to the pods of Job"),
     ("selectors-pick-one-workload", "policy.spec.egress", [{"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}], "anywhere"),
     ("selectors-pick-one-workload", "policy.spec.egress", [{"ports": [{"port": 53, "endPort": 99}]}], "anywhere"),

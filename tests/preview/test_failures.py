@@ -42,7 +42,7 @@ def test_a_python_that_cannot_be_started_is_one_message(
 
 def test_credentials_in_what_a_program_says_are_not_repeated(small: Path, capfd: pytest.CaptureFixture[str]):
     """Drivers put the whole address into the message of a refused connection."""
-    said = "cannot connect to postgresql://u:Zx9SECRETzz@h --password Zx9SECRETzz now"
+    said = "cannot connect to postgresql://u:Zx9SECRETzz@h --password=Zx9SECRETzz now"
     (small / "__main__.py").write_text(f"""import pulumi
 pulumi.log.warn({said!r})
 if pulumi.get_stack() == "bad":
@@ -51,7 +51,7 @@ if pulumi.get_stack() == "bad":
     assert main(["preview", "--cwd", str(small)]) == 2
     text, complaints = capfd.readouterr()
     assert "SECRET" not in text + complaints
-    shown = "cannot connect to [secret] --password [secret] now"
+    shown = "cannot connect to [secret] --password=[secret] now"
     assert f"warning: {shown}" in text
     assert f"RuntimeError: {shown} (__main__.py, line 4)" in complaints
 
