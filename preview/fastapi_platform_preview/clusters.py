@@ -87,7 +87,7 @@ def _of_records(project: Project, stack: str, records: tuple[Record, ...]) -> It
     for record in records:
         if record.type == PROVIDER:
             context, kubeconfig = record.at("context"), _path(project, record.at("kubeconfig"))
-            if kubeconfig is not None and context is not Marker.UNKNOWN:
+            if kubeconfig is not None and context not in (Marker.SECRET, Marker.UNKNOWN):
                 yield Cluster(stack, text(context), kubeconfig)
         elif record.type.startswith("kubernetes:") and not record.provider:
             yield Cluster(stack, stack_config.load(project, stack).values.get("kubernetes:context", ""))
@@ -95,7 +95,7 @@ def _of_records(project: Project, stack: str, records: tuple[Record, ...]) -> It
 
 def _path(project: Project, kubeconfig: Value) -> str | None:
     """The file that a provider names; empty when it names none, nothing when it is no file."""
-    if kubeconfig is Marker.ABSENT:
+    if kubeconfig in (Marker.ABSENT, ""):
         return ""
     path = os.path.join(project.working_directory, os.path.expanduser(text(kubeconfig)))
     return path if os.path.isfile(path) else None

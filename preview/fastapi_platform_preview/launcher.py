@@ -23,13 +23,15 @@ from .project import Project
 from .redaction import redacted
 
 _BOOTSTRAP = """
-import sys
+import importlib.util, sys
 sys.path[:] = [folder for folder in sys.path if folder]
-sys.path.append({folder!r})
+spec = importlib.util.spec_from_file_location("fastapi_platform_preview", {package!r})
+sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules[spec.name])
 from fastapi_platform_preview.child import main
 main()
 """
-"""Puts this package last on the path of the program's environment, where it hides nothing of the program's own."""
+"""Adds this package, and nothing that is installed beside it, to the program's environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +131,9 @@ def launch(run: Children, project: Project, stack: str, fixtures: Sequence[Fixtu
 
 
 def _start(run: Children, project: Project, job: Mapping[str, Any]) -> Process:
-    folder = str(Path(__file__).parents[1])
+    package = str(Path(__file__).with_name("__init__.py"))
     try:
-        process = run.start([str(project.interpreter), "-c", _BOOTSTRAP.format(folder=folder)])
+        process = run.start([str(project.interpreter), "-c", _BOOTSTRAP.format(package=package)])
     except OSError as error:
         raise refuse(
             project.file.name, "runtime.options", got=f"{project.interpreter} ({error.strerror})",

@@ -40,6 +40,17 @@ def test_a_python_that_cannot_be_started_is_one_message(
     assert "want a Python that can be started" in complaint or "got an end before its result" in complaint
 
 
+def test_what_is_installed_beside_the_command_is_no_part_of_a_programs_path(
+    small: Path, capfd: pytest.CaptureFixture[str]
+):
+    """A program that forgot to declare a library would find it here, and nowhere else."""
+    (small / "__main__.py").write_text(
+        "import sys, pulumi\npulumi.export('twice', [each for each in sys.path if sys.path.count(each) > 1])\n"
+    )
+    assert main(["preview", "good", "--cwd", str(small), "--format", "json"]) == 0
+    assert json.loads(capfd.readouterr().out)["stacks"][0]["outputs"] == {"twice": []}
+
+
 def test_credentials_in_what_a_program_says_are_not_repeated(small: Path, capfd: pytest.CaptureFixture[str]):
     """Drivers put the whole address into the message of a refused connection."""
     said = "cannot connect to postgresql://u:Zx9SECRETzz@h --password=Zx9SECRETzz now"

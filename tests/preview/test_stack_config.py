@@ -156,7 +156,8 @@ def test_a_namespace_that_is_the_projects_misspelled_is_refused(tmp_path: Path, 
 @pytest.mark.parametrize(
     ("name", "namespace"),
     [("kubernetes-x", "kubernetes"), ("aws1", "aws"), ("shop", "orders"), ("gcp", "gcp"),
-     ("my-kubernetes", "kubernetes"), ("eks-kubernetes", "kubernetes"), ("our-cloudflare", "cloudflare"), ("orders-api", "orders-app")],
+     ("my-kubernetes", "kubernetes"), ("eks-kubernetes", "kubernetes"),
+     ("our-cloudflare", "cloudflare"), ("orders-api", "orders-app")],
 )
 def test_another_namespace_is_somebody_elses(tmp_path: Path, name: str, namespace: str):
     config = load(tmp_path, f"name: {name}\nruntime: python\n", f"config: {{{namespace}:region: eu}}\n")
