@@ -50,36 +50,47 @@ class RecordedStack:
     """Wall time of the child, from its start to its result."""
 
 
-@dataclass(frozen=True, slots=True)
-class Launched:
-    """A child that is recording a stack."""
+def record(run: Children, project: Project, stack: str, fixtures: Sequence[Fixture]) -> RecordedStack:
+    """Record a stack, which takes as long as its program.
 
-    project: Project
-    stack: str
-    process: Process
+    Raises:
+        UsageError: when the stack's configuration cannot be used, the program was refused or failed, or the project's
+            environment cannot run it.
+    """
+    process = _start(run, project, _job(project, stack, fixtures))
+    text = children.output(process)
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise _ended(process.returncode) from error
+    failure = document.get("failure")
+    if failure is not None:
+        raise _failed(failure["kind"], redacted(failure["message"]), redacted(failure["details"]))
+    return RecordedStack(
+        project=project.name,
+        stack=stack,
+        records=from_states(document["states"]),
+        outputs={key: decode(value) for key, value in document["outputs"].items()},
+        messages=tuple((message["severity"], message["text"]) for message in document["messages"]),
+        seconds=document["seconds"],
+    )
 
-    def result(self) -> RecordedStack:
-        """Wait for the child.
 
-        Raises:
-            UsageError: when the program was refused, failed, or its environment cannot run it.
-        """
-        text = children.output(self.process)
-        try:
-            document = json.loads(text)
-        except ValueError as error:
-            raise _ended(self.process.returncode) from error
-        failure = document.get("failure")
-        if failure is not None:
-            raise _failed(failure["kind"], redacted(failure["message"]), redacted(failure["details"]))
-        return RecordedStack(
-            project=self.project.name,
-            stack=self.stack,
-            records=from_states(document["states"]),
-            outputs={key: decode(value) for key, value in document["outputs"].items()},
-            messages=tuple((message["severity"], message["text"]) for message in document["messages"]),
-            seconds=document["seconds"],
-        )
+def _job(project: Project, stack: str, fixtures: Sequence[Fixture]) -> dict[str, Any]:
+    """What the child reads."""
+    config = stack_config.load(project, stack)
+    return {
+        "deployment": {
+            "project": project.name,
+            "stack": stack,
+            "config": dict(config.values),
+            "root_directory": str(project.root),
+            "secret_keys": list(config.secret_keys),
+        },
+        "main": project.main,
+        "working_directory": str(project.working_directory),
+        "answers": [fixture.answer() for fixture in fixtures],
+    }
 
 
 def _ended(code: int) -> UsageError:
@@ -106,28 +117,6 @@ def _not_recorded(got: str, fix: str) -> UsageError:
         "the program", "", got=got, want="a program that runs to its end",
         why="what it would deploy is known only then", fix=fix,
     )
-
-
-def launch(run: Children, project: Project, stack: str, fixtures: Sequence[Fixture]) -> Launched:
-    """Start recording a stack.
-
-    Raises:
-        UsageError: when the stack's configuration cannot be used, or the project's Python cannot be started.
-    """
-    config = stack_config.load(project, stack)
-    job = {
-        "deployment": {
-            "project": project.name,
-            "stack": stack,
-            "config": dict(config.values),
-            "root_directory": str(project.root),
-            "secret_keys": list(config.secret_keys),
-        },
-        "main": project.main,
-        "working_directory": str(project.working_directory),
-        "answers": [fixture.answer() for fixture in fixtures],
-    }
-    return Launched(project, stack, _start(run, project, job))
 
 
 def _start(run: Children, project: Project, job: Mapping[str, Any]) -> Process:
