@@ -114,6 +114,7 @@ BAD: list[tuple[str, str, Any, str]] = [
     ("secrets-not-in-clear", f"{API}.env.0", {"name": "GREETING", "value": SECRET}, "ends up in the pod's spec"),
     ("secrets-not-in-clear", "config.data.GREETING", "postgresql://a:b@c/d", "data.GREETING looks like"),
     ("secrets-not-in-clear", "config.data.file", "A=1\nAPI_TOKEN=hunter2\n", "data.file looks like"),
+    ("secrets-not-in-clear", "config.data.file", "db:\n  password: hunter2\n", "data.file looks like"),
     ("secrets-not-in-clear", f"{API}.args", ["--password=hunter2"], "args of container api holds what looks like"),
     ("secrets-not-in-clear", f"{API}.args", ["--password", "hunter2"], "args of container api holds what looks like"),
     ("secrets-not-in-clear", f"{API}.args", ["--key", SECRET], "args of container api holds a secret"),

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
+_QUOTES = "\"'\\"
 REDACTED = "[secret]"
 """What every output shows in place of a secret."""
 
@@ -38,13 +39,15 @@ _SHAPE = re.compile(
 )
 
 _GIVEN_TO = re.compile(r"(?<![\w-])(-{0,2})([A-Za-z_][\w-]*)")
-_QUOTED = r"""(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')"""
+_QUOTED = r"""(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.|'')*'|\\"[^"\\\n]*\\")[^\s"',;:)}\]\\]*"""
+"""Text in quotes, those of JSON inside JSON too, and what a shell takes for the rest of the word."""
+_NAME_ENDS = r"""(?:\\?["'])?"""
 _VALUE = rf"""(?P<value>{re.escape(REDACTED)}|{_QUOTED}|\$\([^()]*\)[^\s;,]*|\S+)"""
 _ASSIGNED = re.compile(rf"=(?!=){_VALUE}")
-_FIELD = re.compile(rf"""["']?[ \t]*[:=][ \t]*(?P<value>{_QUOTED})""")
+_FIELD = re.compile(rf"""{_NAME_ENDS}[ \t]*[:=][ \t]*(?P<value>{_QUOTED})""")
 _LISTED = re.compile(rf"""["'],[ \t]*(?P<value>{_QUOTED})""")
 _LINE = re.compile(
-    rf"""["']?[ \t]*(?::[ \t]+|=[ \t]*)(?![=\[{{|>&*]|(?:null|none|true|false|~),?[ \t]*$){_VALUE}""",
+    rf"""{_NAME_ENDS}[ \t]*(?::[ \t]+|=[ \t]*)(?![=\[{{|>&*]|(?:null|none|true|false|~),?[ \t]*$){_VALUE}""",
     re.IGNORECASE | re.MULTILINE,
 )
 _NEXT = re.compile(rf"[ \t]+(?![-|&;<>]){_VALUE}")
@@ -66,12 +69,12 @@ def value_looks_secret(value: str) -> bool:
 
 def is_reference(value: str) -> bool:
     """Whether something else fills in the value, or the password of the address that it is."""
-    return _REFERENCE.fullmatch(value.rstrip(";,").strip("\"'")) is not None
+    return _REFERENCE.fullmatch(value.rstrip(";,").strip(_QUOTES)) is not None
 
 
 def is_credential(name: str, value: str) -> bool:
     """Whether the value is in clear what its name says: the credential itself."""
-    return bool(value.strip("\"'")) and name_looks_secret(name) and not is_reference(value)
+    return bool(value.strip(_QUOTES)) and name_looks_secret(name) and not is_reference(value)
 
 
 def hidden_prose(text: str) -> str:

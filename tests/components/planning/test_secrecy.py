@@ -69,6 +69,9 @@ def test_ordinary_values_are_left_alone(value: str):
         ("run('--password', 'hunter2')", "run('--password', [secret])"),
         ("db:\n  password: hunter2\n  port: 5432", "db:\n  password: [secret]\n  port: 5432"),
         ("- token: 'a b'", "- token: [secret]"),
+        ("- token: 'it''s'", "- token: [secret]"),
+        ("PASSWORD='hun'ter2 run", "PASSWORD=[secret] run"),
+        (r'"{\"password\": \"hunter2\", \"port\": 1}"', r'"{\"password\": [secret], \"port\": 1}"'),
         ("password = hunter2", "password = [secret]"),
     ],
 )
