@@ -9,9 +9,9 @@ from .record import Marker, Record, Value, at, items
 
 INGRESS, EGRESS = "Ingress", "Egress"
 DIRECTIONS = (INGRESS, EGRESS)
-DNS_PORTS = frozenset({53, "53", "dns", "dns-tcp"})
+DNS_PORTS = (53, "53", "dns", "dns-tcp")
 """Number of the port, and what the cluster's DNS pods call it."""
-ANYWHERE = frozenset({"0.0.0.0/0", "::/0"})
+ANYWHERE = ("0.0.0.0/0", "::/0")
 
 
 def denies(policy: Record, direction: str) -> bool | None:
@@ -29,7 +29,7 @@ def denies(policy: Record, direction: str) -> bool | None:
 
 
 def opens_ingress(policy: Record) -> bool | None:
-    """Whether a policy lets anybody in; None when only the deployment decides."""
+    """Whether a policy lets anything in, named or not; None when only the deployment decides."""
     allowed = policy.at("spec", "ingress")
     return _both(denies(policy, INGRESS), None if allowed is Marker.UNKNOWN else bool(items(allowed)))
 
@@ -49,7 +49,7 @@ def _leads_anywhere(rule: Value) -> bool | None:
     if Marker.UNKNOWN in (ports, peers):
         return None
     networks = [at(peer, "ipBlock", "cidr") for peer in items(peers)]
-    if not networks or not ANYWHERE.isdisjoint(networks):
+    if not networks or any(network in ANYWHERE for network in networks):
         return True
     return None if Marker.UNKNOWN in networks else False
 

@@ -39,9 +39,6 @@ def _record(job: dict[str, Any]) -> dict[str, Any]:
     from fastapi_platform_preview import recorder  # noqa: PLC0415 it needs the SDK
 
     os.chdir(job["working_directory"])
-    if job["main"] == "." and not os.path.isfile("__main__.py"):
-        # Python would run the first `__main__` that it finds anywhere on its path.
-        return _failure("environment", f"no __main__.py in {job['working_directory']}")
     sys.argv = [job["main"]]
     try:
         recording = recorder.record(

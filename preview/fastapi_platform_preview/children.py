@@ -47,8 +47,16 @@ class Children:
         with self._lock:
             self._stopped = True
             for process in self._started:
-                if process.poll() is None:
+                # One that was waited for is gone, and its number may be another's.
+                if process.returncode is None:
                     _kill(process)
+
+
+def output(process: Process) -> str:
+    """What a process prints until it ends; whatever it has started itself ends with it."""
+    text, _ = process.communicate()
+    _kill(process)
+    return text
 
 
 def _kill(process: Process) -> None:

@@ -185,7 +185,9 @@ def _stoppable() -> Generator[None]:
 
 
 def _stop_signals() -> list[signal.Signals]:
-    return [signal.Signals[name] for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    """Those that would end the process: what `nohup` has switched off stays so."""
+    known = (signal.Signals[name] for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+    return [number for number in known if signal.getsignal(number) is signal.SIG_DFL]
 
 
 def _stop(number: int, _: object) -> None:

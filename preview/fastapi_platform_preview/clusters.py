@@ -1,16 +1,18 @@
 """Which clusters the stacks of a project deploy to, and whether those answer.
 
 Owns reading that from the stacks' own Kubernetes providers, whatever the program calls its settings. Deliberately asks
-nothing about a cluster whose kubeconfig the deploy itself makes.
+nothing about a cluster whose kubeconfig the deploy itself makes, or states as a whole: that holds credentials, and
+everybody on the machine reads the arguments of a process.
 """
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastapi_platform_policy.record import Marker, Record, text
+from fastapi_platform_policy.record import Marker, Record, Value, text
 
 from . import machine, recording, stack_config
 from .errors import UsageError
@@ -83,9 +85,17 @@ def _of_stacks(start: Path, stacks: Sequence[str]) -> Iterator[Cluster]:
 
 def _of_records(project: Project, stack: str, records: tuple[Record, ...]) -> Iterator[Cluster]:
     for record in records:
-        kubeconfig = record.at("kubeconfig")
-        made_later = isinstance(kubeconfig, Marker) and kubeconfig is not Marker.ABSENT
-        if record.type == PROVIDER and not made_later and "\n" not in text(kubeconfig):
-            yield Cluster(stack, text(record.at("context")), text(kubeconfig))
+        if record.type == PROVIDER:
+            context, kubeconfig = record.at("context"), _path(project, record.at("kubeconfig"))
+            if kubeconfig is not None and context not in (Marker.SECRET, Marker.UNKNOWN):
+                yield Cluster(stack, text(context), kubeconfig)
         elif record.type.startswith("kubernetes:") and not record.provider:
             yield Cluster(stack, stack_config.load(project, stack).values.get("kubernetes:context", ""))
+
+
+def _path(project: Project, kubeconfig: Value) -> str | None:
+    """The file that a provider names; empty when it names none, nothing when it is no file."""
+    if kubeconfig in (Marker.ABSENT, ""):
+        return ""
+    path = os.path.join(project.working_directory, os.path.expanduser(text(kubeconfig)))
+    return path if os.path.isfile(path) else None

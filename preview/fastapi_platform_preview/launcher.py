@@ -15,7 +15,7 @@ from typing import Any
 from fastapi_platform_policy.record import Record, Value
 from fastapi_platform_policy.sources import decode, from_states
 
-from . import stack_config
+from . import children, stack_config
 from .children import Children, Process
 from .errors import UsageError, refuse
 from .fixtures import Fixture
@@ -23,13 +23,15 @@ from .project import Project
 from .redaction import redacted
 
 _BOOTSTRAP = """
-import sys
+import importlib.util, sys
 sys.path[:] = [folder for folder in sys.path if folder]
-sys.path.append({folder!r})
+spec = importlib.util.spec_from_file_location("fastapi_platform_preview", {package!r})
+sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules[spec.name])
 from fastapi_platform_preview.child import main
 main()
 """
-"""Puts this package last on the path of the program's environment, where it hides nothing of the program's own."""
+"""Adds this package, and nothing that is installed beside it, to the program's environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,36 +50,47 @@ class RecordedStack:
     """Wall time of the child, from its start to its result."""
 
 
-@dataclass(frozen=True, slots=True)
-class Launched:
-    """A child that is recording a stack."""
+def record(run: Children, project: Project, stack: str, fixtures: Sequence[Fixture]) -> RecordedStack:
+    """Record a stack, which takes as long as its program.
 
-    project: Project
-    stack: str
-    process: Process
+    Raises:
+        UsageError: when the stack's configuration cannot be used, the program was refused or failed, or the project's
+            environment cannot run it.
+    """
+    process = _start(run, project, _job(project, stack, fixtures))
+    text = children.output(process)
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise _ended(process.returncode) from error
+    failure = document.get("failure")
+    if failure is not None:
+        raise _failed(failure["kind"], redacted(failure["message"]), redacted(failure["details"]))
+    return RecordedStack(
+        project=project.name,
+        stack=stack,
+        records=from_states(document["states"]),
+        outputs={key: decode(value) for key, value in document["outputs"].items()},
+        messages=tuple((message["severity"], message["text"]) for message in document["messages"]),
+        seconds=document["seconds"],
+    )
 
-    def result(self) -> RecordedStack:
-        """Wait for the child.
 
-        Raises:
-            UsageError: when the program was refused, failed, or its environment cannot run it.
-        """
-        text, _ = self.process.communicate()
-        try:
-            document = json.loads(text)
-        except ValueError as error:
-            raise _ended(self.process.returncode) from error
-        failure = document.get("failure")
-        if failure is not None:
-            raise _failed(failure["kind"], redacted(failure["message"]), redacted(failure["details"]))
-        return RecordedStack(
-            project=self.project.name,
-            stack=self.stack,
-            records=from_states(document["states"]),
-            outputs={key: decode(value) for key, value in document["outputs"].items()},
-            messages=tuple((message["severity"], message["text"]) for message in document["messages"]),
-            seconds=document["seconds"],
-        )
+def _job(project: Project, stack: str, fixtures: Sequence[Fixture]) -> dict[str, Any]:
+    """What the child reads."""
+    config = stack_config.load(project, stack)
+    return {
+        "deployment": {
+            "project": project.name,
+            "stack": stack,
+            "config": dict(config.values),
+            "root_directory": str(project.root),
+            "secret_keys": list(config.secret_keys),
+        },
+        "main": project.main,
+        "working_directory": str(project.working_directory),
+        "answers": [fixture.answer() for fixture in fixtures],
+    }
 
 
 def _ended(code: int) -> UsageError:
@@ -106,32 +119,10 @@ def _not_recorded(got: str, fix: str) -> UsageError:
     )
 
 
-def launch(children: Children, project: Project, stack: str, fixtures: Sequence[Fixture]) -> Launched:
-    """Start recording a stack.
-
-    Raises:
-        UsageError: when the stack's configuration cannot be used, or the project's Python cannot be started.
-    """
-    config = stack_config.load(project, stack)
-    job = {
-        "deployment": {
-            "project": project.name,
-            "stack": stack,
-            "config": dict(config.values),
-            "root_directory": str(project.root),
-            "secret_keys": list(config.secret_keys),
-        },
-        "main": project.main,
-        "working_directory": str(project.working_directory),
-        "answers": [fixture.answer() for fixture in fixtures],
-    }
-    return Launched(project, stack, _start(children, project, job))
-
-
-def _start(children: Children, project: Project, job: Mapping[str, Any]) -> Process:
-    folder = str(Path(__file__).parents[1])
+def _start(run: Children, project: Project, job: Mapping[str, Any]) -> Process:
+    package = str(Path(__file__).with_name("__init__.py"))
     try:
-        process = children.start([str(project.interpreter), "-c", _BOOTSTRAP.format(folder=folder)])
+        process = run.start([str(project.interpreter), "-c", _BOOTSTRAP.format(package=package)])
     except OSError as error:
         raise refuse(
             project.file.name, "runtime.options", got=f"{project.interpreter} ({error.strerror})",

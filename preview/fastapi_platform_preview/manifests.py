@@ -131,7 +131,7 @@ def _ordered(record: Record) -> Iterator[tuple[str, Any]]:
 def _redacted(record: Record, key: str) -> Value:
     """An input; what a Secret holds as a whole stays a mapping, or the document would not be a Secret."""
     value = record.inputs[key]
-    hidden = kubernetes_kind(record) == "Secret" and isinstance(value, Marker)
+    hidden = kubernetes_kind(record) == "Secret" and key in ("data", "stringData") and isinstance(value, Marker)
     return {"redacted": value} if hidden else value
 
 

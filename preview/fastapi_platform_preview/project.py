@@ -1,8 +1,7 @@
-"""The Pulumi project that the command stands in, and the configuration of its stacks.
+"""The Pulumi project that the command stands in.
 
-Owns finding and reading `Pulumi.yaml` and `Pulumi.<stack>.yaml` as the engine does: `main`, the working directory, the
-environment, defaults and types of configuration keys. Deliberately gives values to nobody but the program, which reads
-them through Pulumi.
+Owns finding and reading the project file as the engine does: `main`, the working directory, the environment, and where
+the stack files are. Deliberately reads no stack file (`stack_config`), and leaves the declared keys to `declarations`.
 Source: https://www.pulumi.com/docs/iac/concepts/projects/project-file/
 """
 
@@ -117,7 +116,7 @@ def _load(file: Path) -> Project:
         file=file,
         name=name,
         config=declarations(file, name, None if isinstance(config, str) else config),
-        interpreter=_interpreter(file.parent, options),
+        interpreter=_interpreter(file, options),
         required_version=str(document.get("requiredPulumiVersion") or ""),
         main=main,
         working_directory=working_directory,
@@ -181,21 +180,22 @@ def _program(file: Path, main: str) -> tuple[Path, str]:
     )
 
 
-def _interpreter(root: Path, options: Mapping[str, Any]) -> Path:
+def _interpreter(file: Path, options: Mapping[str, Any]) -> Path:
     """Python of the project's environment; this one when the project has none."""
-    environment = _environment(root, options)
+    environment = _environment(file, options)
     if environment is None:
         return Path(sys.executable)
     for relative in ("bin/python", "Scripts/python.exe"):
         if (environment / relative).is_file():
             return environment / relative
     raise refuse(
-        "Pulumi.yaml", "runtime.options", got=f"no environment at {environment}", want="an environment with Python",
+        file.name, "runtime.options", got=f"no environment at {environment}", want="an environment with Python",
         why="the program runs in it", fix="Create it: `pulumi install`, or `uv sync` where uv is used.",
     )
 
 
-def _environment(root: Path, options: Mapping[str, Any]) -> Path | None:
+def _environment(file: Path, options: Mapping[str, Any]) -> Path | None:
+    root = file.parent
     match str(options.get("toolchain") or "pip"):
         case "pip":
             return root / str(options["virtualenv"]) if options.get("virtualenv") else None
@@ -205,21 +205,21 @@ def _environment(root: Path, options: Mapping[str, Any]) -> Path | None:
             home = _searched_upward(root, "uv.lock") or _searched_upward(root, "pyproject.toml") or root
             return home / os.environ.get("UV_PROJECT_ENVIRONMENT", ".venv")
         case "poetry":
-            return _inside_project(root)
+            return _inside_project(file)
         case unknown:
             raise refuse(
-                "Pulumi.yaml", "runtime.options.toolchain", got=unknown, want="pip, poetry or uv",
+                file.name, "runtime.options.toolchain", got=unknown, want="pip, poetry or uv",
                 why="nobody can tell where its environment is", fix=did_you_mean(unknown, TOOLCHAINS, "Correct it."),
             )
 
 
-def _inside_project(root: Path) -> Path:
+def _inside_project(file: Path) -> Path:
     """Poetry's environment, when it is where Poetry looks first; any other place is known to Poetry alone."""
-    environment = (_searched_upward(root, "pyproject.toml") or root) / ".venv"
+    environment = (_searched_upward(file.parent, "pyproject.toml") or file.parent) / ".venv"
     if environment.is_dir():
         return environment
     raise refuse(
-        "Pulumi.yaml", "runtime.options.toolchain", got=f"poetry, and no environment at {environment}",
+        file.name, "runtime.options.toolchain", got=f"poetry, and no environment at {environment}",
         want="an environment inside the project", why="the program runs in it, and only Poetry knows another place",
         fix="Create it: `poetry config --local virtualenvs.in-project true`, then `poetry install`.",
     )

@@ -63,13 +63,9 @@ def start(folder: Path, stacks: Sequence[str], fixtures: Path | None) -> Started
         )
     answers = _fixtures(here, fixtures)
     pool, children = ThreadPoolExecutor(max_workers=os.cpu_count()), Children()
-    futures = tuple(pool.submit(_record, children, here, stack, answers) for stack in chosen)
+    futures = tuple(pool.submit(launcher.record, children, here, stack, answers) for stack in chosen)
     pool.shutdown(wait=False)
     return Started(here, chosen, futures, children)
-
-
-def _record(children: Children, here: Project, stack: str, answers: tuple[Fixture, ...]) -> RecordedStack:
-    return launcher.launch(children, here, stack, answers).result()
 
 
 def _fixtures(here: Project, named: Path | None) -> tuple[Fixture, ...]:

@@ -1,13 +1,13 @@
 """Text that comes from a program, as a reader may see it: no credential, and nothing that steers a terminal.
 
-Owns what is replaced in running text; `fastapi_platform_policy.credentials` owns what a credential looks like.
+Owns what is replaced in running text; `planning.secrecy` owns what a credential looks like.
 Deliberately takes out the one word where it can, so that the rest still says what happened.
 """
 
 import re
 
+from fastapi_platform.planning import secrecy
 from fastapi_platform.planning.secrecy import REDACTED
-from fastapi_platform_policy import credentials
 
 _KEY_BLOCK = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 _WORD = re.compile(r"\S+")
@@ -24,7 +24,11 @@ def redacted(text: str) -> str:
 
 
 def _line(line: str) -> str:
-    return credentials.hidden_text(_WORD.sub(lambda word: credentials.hidden_text(word[0]), line))
+    return secrecy.hidden_prose(_WORD.sub(_word, line))
+
+
+def _word(word: re.Match[str]) -> str:
+    return REDACTED if secrecy.value_looks_secret(word[0]) else word[0]
 
 
 def printable(text: str) -> str:

@@ -6,10 +6,8 @@ Source: https://github.com/pulumi/pulumi/blob/master/pkg/workspace/config.go
 """
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +21,7 @@ from .yaml_document import as_list, as_mapping, described
 
 KEYS = ["config", "encryptedkey", "encryptionsalt", "environment", "secretsprovider"]
 """What the engine reads in a stack file."""
-SAME_NAME_RATIO = 0.85
-FUZZY_LENGTH = 6
+SLIP_LENGTH = 6
 """Shorter names are near too many others."""
 
 
@@ -100,14 +97,23 @@ def _misplaced(project: Project, file: Path, key: str, keys: Mapping[str, Any]) 
 
 
 def _mistaken_for(namespace: str, project: str) -> bool:
-    """Whether a namespace is the project's name misspelled, and not the name of a provider that it begins with."""
-    ours, theirs = (re.sub(r"[^a-z0-9]", "", name.lower()) for name in (project, namespace))
-    if namespace == project or not theirs:
+    """Whether a namespace is the project's name misspelled, and not another name that is like it."""
+    ours, theirs = project.lower(), namespace.lower()
+    return namespace != project and (_letters(ours) == _letters(theirs) or _one_slip_apart(ours, theirs))
+
+
+def _letters(name: str) -> str:
+    return name.replace("-", "").replace("_", "")
+
+
+def _one_slip_apart(one: str, other: str) -> bool:
+    """Whether one name has a letter more, or two letters in the other order; another letter makes another name."""
+    short, long = sorted((one, other), key=len)
+    if len(short) < SLIP_LENGTH:
         return False
-    alike = SequenceMatcher(None, ours, theirs).ratio() >= SAME_NAME_RATIO
-    near = alike and min(len(ours), len(theirs)) >= FUZZY_LENGTH
-    extended = project.startswith((f"{namespace}-", f"{namespace}_")) or namespace.startswith(f"{project}-")
-    return ours == theirs or (near and not extended)
+    if len(short) == len(long):
+        return any(short == f"{long[:at]}{long[at + 1]}{long[at]}{long[at + 2 :]}" for at in range(len(long) - 1))
+    return any(short == long[:at] + long[at + 1 :] for at in range(len(long)))
 
 
 def _full_key(project: Project, key: str) -> str:

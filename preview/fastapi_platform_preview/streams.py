@@ -3,6 +3,7 @@
 Owns mistakes that end the command. Deliberately imports nothing to print with: it is loaded before anything is started.
 """
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -17,13 +18,16 @@ def complain_once(error: Exception) -> None:
 
 
 def ready() -> None:
-    """See that there is a place for output.
+    """See that there is a place for output, and that it takes every character.
 
     Raises:
         UsageError: when standard output is closed.
     """
     if sys.__stderr__ is None:
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 it is for the whole process
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     if sys.__stdout__ is None:
         raise unwritable("closed")
 

@@ -1,6 +1,7 @@
 """YAML as the engine reads it.
 
 Owns the differences to PyYAML's default: `on` and `yes` are text, `1:30` is text, a key that stands twice is an error.
+Merge keys are 1.1's, and the engine's parser knows them all the same.
 Deliberately keeps the fast C parser.
 Source: https://yaml.org/spec/1.2.2/#103-core-schema
 """
@@ -13,31 +14,39 @@ import yaml
 
 from .errors import refuse
 
+MERGE = "tag:yaml.org,2002:merge"
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _CoreLoader(Loader):
-    """YAML 1.2's core types, and no key twice."""
+    """YAML 1.2's core types, keys to merge (`<<`), and no key twice."""
 
     construct_object: Any
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        keys: list[Any] = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key, (written, _) in zip(keys, node.value, strict=True):
+    def flatten_mapping(self, node: Any) -> None:
+        """Merge into a mapping what it asks for; its own keys are looked at only before, when nothing is merged yet."""
+        if not hasattr(node, "checked"):
+            node.checked = True
+            self._check(node)
+        Loader.flatten_mapping(self, node)
+
+    def _check(self, node: Any) -> None:
+        known = set[Any]()
+        for written in (key for key, _ in node.value if key.tag != MERGE):
+            key = self.construct_object(written, deep=True)
             if type(key) in (bool, list, dict, type(None)):
                 raise yaml.constructor.ConstructorError(
                     None, None, f"a key that is {described(key)} and not text", written.start_mark
                 )
-        twice = next((key for position, key in enumerate(keys) if key in keys[:position]), None)
-        if twice is not None:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key {twice!r} stands twice in one mapping", node.start_mark
-            )
-        mapping: dict[Any, Any] = Loader.construct_mapping(self, node, deep)
-        return mapping
+            if key in known:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands twice in one mapping", node.start_mark
+                )
+            known.add(key)
 
 
 _CORE_TYPES = {
+    "merge": ("<<", ["<"]),
     "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     "bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF")),
     "int": (r"[-+]?(?:0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+", list("-+0123456789")),

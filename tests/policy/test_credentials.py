@@ -27,6 +27,8 @@ DSN = "postgresql://u:hunter2@h/db"
         ("run --fast API_TOKEN=hunter2", "run --fast API_TOKEN=[secret]"),
         ("login --password hunter2 && run", "login --password [secret] && run"),
         ("A=1\nDB_PASSWORD='hunter2 two'\nB=2", "A=1\nDB_PASSWORD=[secret]\nB=2"),
+        ({"config.yaml": "db:\n  password: hunter2"}, {"config.yaml": "db:\n  password: [secret]"}),
+        ({"config.json": '{"clientSecret": "hunter2"}'}, {"config.json": '{"clientSecret": [secret]}'}),
     ],
 )
 def test_a_credential_in_clear_is_hidden(value: Any, shown: Any):
@@ -44,6 +46,7 @@ def test_a_credential_in_clear_is_hidden(value: Any, shown: Any):
         {"secret": {"secretName": "a"}, "API_TOKEN": "", "TOKEN_SECONDS": "3"},
         "a password is not a credential",
         {"API_TOKEN": Marker.UNKNOWN},
+        {"DB_PASSWORD": "$(PG_PASSWORD)", "DATABASE_URL": "postgresql://app:$(PW)@db/app"},
     ],
 )
 def test_what_is_none_is_shown(value: Any):

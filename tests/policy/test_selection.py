@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fastapi_platform_policy.program import Program
 from fastapi_platform_policy.record import Marker, Record, Value
 from fastapi_platform_policy.selection import picks
+from fastapi_platform_policy.traffic import opens_anywhere
 
 PODS: dict[str, Value] = {"app": "shop", "tier": "api"}
 labels = st.dictionaries(st.sampled_from("abc"), st.sampled_from("xy"), max_size=3)
@@ -113,3 +114,10 @@ def test_a_service_without_labels_to_look_for_selects_nothing(spec: dict[str, An
 def test_an_empty_selector_of_anything_else_selects_everything(kind: str, spec: dict[str, Any]):
     found = Program([record(kind, "all", spec=spec), near()]).selections
     assert [(each.everything, len(each.workloads)) for each in found if each.role == kind] == [(True, 1)]
+
+
+def test_a_mapping_where_a_policy_wants_text_leads_nowhere():
+    """The cluster refuses it; a rule that fails on it would hide all that the other rules say."""
+    odd: dict[str, Any] = {"to": [{"ipBlock": {"cidr": {}}}], "ports": [{"port": {}}]}
+    policy = record("NetworkPolicy", "odd", spec={"policyTypes": ["Egress"], "egress": [odd]})
+    assert opens_anywhere(policy) is False

@@ -36,7 +36,9 @@ import pulumi
 context = pulumi.Config().get("where")
 if context == "crash":
     raise ValueError("no such thing")
-pulumi.ProviderResource("kubernetes", "cluster", {"context": context} if context else {})
+kubeconfig = pulumi.Config().get("kubeconfig")
+stated = {"context": context, "kubeconfig": kubeconfig}
+pulumi.ProviderResource("kubernetes", "cluster", {key: value for key, value in stated.items() if value})
 """
 
 
@@ -122,7 +124,8 @@ def test_tools_on_the_path_are_found(tools: Path, small: Path):
     assert found(Step.LOCAL) == {"kind, k3d or minikube": "kind"}
 
 
-ANSWERS = """case "$*" in *--context=here*) echo '{"serverVersion": {"gitVersion": "v1.36.3"}}' ;; *) exit 1 ;; esac"""
+ANSWER = """echo '{"serverVersion": {"gitVersion": "v1.36.3"}}'"""
+ANSWERS = f"""case "$*" in *--context=here*) {ANSWER} ;; *) exit 1 ;; esac"""
 
 
 @pytest.mark.parametrize("script", ["exit 1", "echo nonsense", """echo '{"clientVersion": {}}'"""])
@@ -140,8 +143,27 @@ def test_a_stack_that_cannot_be_recorded_is_missing_with_its_reason(tools: Path,
 
 def test_a_provider_without_a_context_means_the_selected_cluster(tools: Path, small: Path):
     (small / "Pulumi.dev.yaml").write_text("config: {}\n")
-    install(tools, "kubectl", """echo '{"serverVersion": {"gitVersion": "v1.36.3"}}'""")
+    install(tools, "kubectl", ANSWER)
     assert found(Step.DEPLOY, small)["the cluster of stack dev"] == "v1.36.3"
+
+
+def test_the_content_of_a_kubeconfig_is_nobodys_argument(tools: Path, small: Path):
+    """Everybody on the machine reads the arguments of a process; a file is found from where the program runs."""
+    (small / "Pulumi.dev.yaml").write_text("config: {shop:kubeconfig: '{\"users\": []}'}\n")
+    (small / "Pulumi.prod.yaml").write_text("config: {shop:kubeconfig: there.yaml}\n")
+    (small / "there.yaml").touch()
+    install(tools, "kubectl", f"""case "$*" in *--kubeconfig={small}/there.yaml*) {ANSWER} ;; *) exit 1 ;; esac""")
+    clusters = {need: answer for need, answer in found(Step.DEPLOY, small).items() if "cluster" in need}
+    assert clusters == {"the cluster of stack prod": "v1.36.3"}
+
+
+def test_a_cluster_whose_context_the_deploy_decides_is_not_asked(tools: Path, small: Path):
+    (small / "__main__.py").write_text("""
+import pulumi
+made = pulumi.CustomResource("random:index:Made", "made", {"result": None})
+pulumi.ProviderResource("kubernetes", "cluster", {"context": made.id})
+""")
+    assert not [need for need in found(Step.DEPLOY, small) if "cluster" in need]
 
 
 def test_a_pulumi_that_the_project_refuses_is_missing(tools: Path, small: Path):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.preview.projects import SHOP, write
+
 pytestmark = pytest.mark.processes
 
 COMMAND = [sys.executable, "-c", "import sys; from fastapi_platform_preview.cli import main; sys.exit(main())"]
@@ -18,10 +20,7 @@ LATER = "import pulumi, time\ntime.sleep(2 if pulumi.get_stack() == 'later' else
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
     """A project without a provider, whose program a test writes."""
-    (tmp_path / "Pulumi.yaml").write_text("name: shop\nruntime: python\n")
-    (tmp_path / "Pulumi.dev.yaml").write_text("config: {}\n")
-    (tmp_path / "__main__.py").touch()
-    return tmp_path
+    return write(tmp_path, SHOP)
 
 
 def shell(folder: Path, command: str) -> "subprocess.CompletedProcess[str]":
@@ -79,13 +78,41 @@ def test_a_stopped_run_is_quiet_and_leaves_no_process_behind(small: Path, number
         [*COMMAND, "preview"], cwd=small, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
     )
+    deadline = time.monotonic() + 30
     while not (small / "pids").exists():
         assert command.poll() is None
+        assert time.monotonic() < deadline
         time.sleep(0.05)
     os.killpg(command.pid, number)
     assert command.communicate(timeout=30) == ("", "")
     assert command.returncode == code
     assert [pid for pid in (small / "pids").read_text().split() if _runs(int(pid))] == []
+
+
+def test_what_a_program_has_started_ends_with_it(small: Path):
+    """A database for a test, left behind by a program that fails, would run on for ever."""
+    (small / "__main__.py").write_text(
+        "import subprocess\n"
+        "own = subprocess.Popen(['sleep', '60'])\n"
+        "open('pid', 'w').write(str(own.pid))\n"
+        "raise ValueError('no such thing')\n"
+    )
+    assert shell(small, "B preview 2> complaints").returncode == 2
+    assert not _runs(int((small / "pid").read_text()))
+
+
+def test_a_run_that_was_told_to_outlive_its_terminal_does(small: Path):
+    """`nohup` ignores SIGHUP for everything that it starts."""
+    (small / "__main__.py").write_text("import os, signal\nos.kill(os.getppid(), signal.SIGHUP)\n")
+    done = shell(small, "trap '' HUP; B preview")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_terminal_that_cannot_show_a_character_gets_its_number(small: Path):
+    (small / "__main__.py").write_text("import pulumi\npulumi.export('name', 'Gr\u00f6\u00dfe')\n")
+    done = shell(small, "export PYTHONIOENCODING=ascii; B preview; B preview gr\u00f6n")
+    assert r"Gr\xf6\xdfe" in done.stdout
+    assert r"Pulumi.gr\xf6n.yaml: got no such file" in done.stderr
 
 
 def _runs(pid: int) -> bool:

@@ -40,9 +40,20 @@ def test_a_python_that_cannot_be_started_is_one_message(
     assert "want a Python that can be started" in complaint or "got an end before its result" in complaint
 
 
+def test_what_is_installed_beside_the_command_is_no_part_of_a_programs_path(
+    small: Path, capfd: pytest.CaptureFixture[str]
+):
+    """A program that forgot to declare a library would find it here, and nowhere else."""
+    (small / "__main__.py").write_text(
+        "import sys, pulumi\npulumi.export('twice', [each for each in sys.path if sys.path.count(each) > 1])\n"
+    )
+    assert main(["preview", "good", "--cwd", str(small), "--format", "json"]) == 0
+    assert json.loads(capfd.readouterr().out)["stacks"][0]["outputs"] == {"twice": []}
+
+
 def test_credentials_in_what_a_program_says_are_not_repeated(small: Path, capfd: pytest.CaptureFixture[str]):
     """Drivers put the whole address into the message of a refused connection."""
-    said = "cannot connect to postgresql://u:Zx9SECRETzz@h --password Zx9SECRETzz now"
+    said = "cannot connect to postgresql://u:Zx9SECRETzz@h --password=Zx9SECRETzz now"
     (small / "__main__.py").write_text(f"""import pulumi
 pulumi.log.warn({said!r})
 if pulumi.get_stack() == "bad":
@@ -51,7 +62,7 @@ if pulumi.get_stack() == "bad":
     assert main(["preview", "--cwd", str(small)]) == 2
     text, complaints = capfd.readouterr()
     assert "SECRET" not in text + complaints
-    shown = "cannot connect to [secret] --password [secret] now"
+    shown = "cannot connect to [secret] --password=[secret] now"
     assert f"warning: {shown}" in text
     assert f"RuntimeError: {shown} (__main__.py, line 4)" in complaints
 

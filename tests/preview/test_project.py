@@ -110,6 +110,14 @@ def test_a_project_that_cannot_be_run_is_refused(tmp_path: Path, text: str, mess
         project.find(write(tmp_path, text))
 
 
+@pytest.mark.parametrize("options", ["virtualenv: gone", "toolchain: poetry", "toolchain: potry"])
+def test_a_project_file_is_called_by_its_name(tmp_path: Path, options: str):
+    (tmp_path / "__main__.py").touch()
+    (tmp_path / "Pulumi.yml").write_text(f"name: shop\nruntime: {{name: python, options: {{{options}}}}}\n")
+    with pytest.raises(UsageError, match=r"^Pulumi\.yml\.runtime"):
+        project.find(tmp_path)
+
+
 @pytest.mark.parametrize("main", ["", "infra/"])
 def test_a_project_without_a_program_is_refused(tmp_path: Path, main: str):
     """Python looks for `__main__` wherever its path leads, and would run another one: ours starts a server."""

@@ -12,7 +12,9 @@ KEY = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBg\n-----END PRIVATE KEY-----"
     [
         ("cannot connect to postgresql://u:secret@h/db (line 3)", "cannot connect to [secret] (line 3)"),
         ("DATABASE_PASSWORD=secret is wrong", "DATABASE_PASSWORD=[secret] is wrong"),
-        ("run it with --api-token secret twice", "run it with --api-token [secret] twice"),
+        ("the option --password is not known", "the option --password is not known"),
+        ("{'password': 'hunter2'}", "{'password': [secret]}"),
+        ("DB_PASSWORD='hunter2 two' is wrong", "DB_PASSWORD=[secret] is wrong"),
         ("Authorization: Bearer abcdefghijklmnopqrstuv", "[secret]"),
         (f"first\nthe key {KEY} is bad\nlast", "first\nthe key [secret] is bad\nlast"),
         ("cut off: -----BEGIN PRIVATE KEY-----\nMIIEvQ", "cut off: [secret]"),

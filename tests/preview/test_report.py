@@ -234,3 +234,12 @@ def test_files_that_are_not_ours_are_left_alone(tmp_path: Path, recorded_stacks:
     with pytest.raises(UsageError, match=r"--out: got .*, which holds other files"):
         manifests.write(manifests.of_program(recorded_stacks["prod"]), tmp_path)
     assert precious.read_text() == "mine"
+
+
+def test_of_a_secret_only_what_it_holds_is_written_as_a_mapping():
+    inputs = {"type": Marker.UNKNOWN, "metadata": Marker.UNKNOWN, "data": Marker.UNKNOWN}
+    secret = Record(urn="s", type="kubernetes:core/v1:Secret", name="s", inputs=inputs)
+    (manifest,) = manifests.of_program(Program([secret]))
+    assert manifest.document == {
+        "metadata": "[unknown]", "data": {"redacted": "[unknown]"}, "type": "[unknown]",
+    }  # fmt: skip

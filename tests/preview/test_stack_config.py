@@ -58,6 +58,22 @@ config:
     assert config.secret_keys == ("shop:object", "shop:token")
 
 
+def test_what_is_merged_into_a_mapping_is_there_and_its_own_keys_win(tmp_path: Path):
+    """The engine's parser merges; a key that is merged in and stated too does not stand twice."""
+    (tmp_path / "a.yaml").write_text("""
+base: &base {cpu: 1, memory: 1Gi}
+deep: {inner: &inner {<<: *base, cpu: 2}}
+api: {<<: [*inner, {cpu: 5, disk: 3}], memory: 2Gi}
+text: {"<<": plain}
+""")
+    assert yaml_document.read(tmp_path / "a.yaml") == {
+        "base": {"cpu": 1, "memory": "1Gi"},
+        "deep": {"inner": {"cpu": 2, "memory": "1Gi"}},
+        "api": {"cpu": 2, "memory": "2Gi", "disk": 3},
+        "text": {"<<": "plain"},
+    }
+
+
 DECLARED = f"""{SHOP}
 config:
   count: {{type: integer}}
@@ -85,6 +101,8 @@ config:
         ("config: {shop:count: 1, count: 2}\n", r"Pulumi\.dev\.yaml\.count: got the same key as shop:count"),
         ("config: {true: 1}\n", r"a key that is true and not text \(line 1"),
         ("config: {shop:count: 1, shop:count: 2}\n", r"the key 'shop:count' stands twice in one mapping \(line 1"),
+        ("a: &a {b: 1, b: 2}\nconfig: {<<: *a}\n", r"the key 'b' stands twice in one mapping \(line 1"),
+        ("config: {<<: 3}\n", r"a mistake in YAML: .*expected a mapping .* for merging.* \(line 1"),
         ("\tconfig: 1\n", r"Pulumi\.dev\.yaml: got a tab, where YAML wants blanks \(line 1, column 1\)"),
         ("a: 1\n\tb: 1\n", r"Pulumi\.dev\.yaml: got a tab, where YAML wants blanks \(line 2, column 1\)"),
         ("a: @b\n", r"Pulumi\.dev\.yaml: got a mistake in YAML: .*cannot start any token \(line 1, column 4\)"),
@@ -124,7 +142,10 @@ def test_the_next_step_for_a_missing_value_writes_one_of_its_type(tmp_path: Path
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("namespace", ["fastapi_platform", "fastapiplatform", "FastAPI-Platform", "fastapi-plattform"])
+@pytest.mark.parametrize(
+    "namespace",
+    ["fastapi_platform", "fastapiplatform", "FastAPI-Platform", "fastapi-plattform", "fastapi-platfrom"],
+)
 def test_a_namespace_that_is_the_projects_misspelled_is_refused(tmp_path: Path, namespace: str):
     """The engine hands it over, and no program reads it."""
     message = rf"{namespace}:workers: got a key of {namespace}, .* Did you mean fastapi-platform:workers\?"
@@ -133,7 +154,10 @@ def test_a_namespace_that_is_the_projects_misspelled_is_refused(tmp_path: Path, 
 
 
 @pytest.mark.parametrize(
-    ("name", "namespace"), [("kubernetes-x", "kubernetes"), ("aws1", "aws"), ("shop", "orders"), ("gcp", "gcp")]
+    ("name", "namespace"),
+    [("kubernetes-x", "kubernetes"), ("aws1", "aws"), ("shop", "orders"), ("gcp", "gcp"),
+     ("my-kubernetes", "kubernetes"), ("eks-kubernetes", "kubernetes"),
+     ("our-cloudflare", "cloudflare"), ("orders-api", "orders-app")],
 )
 def test_another_namespace_is_somebody_elses(tmp_path: Path, name: str, namespace: str):
     config = load(tmp_path, f"name: {name}\nruntime: python\n", f"config: {{{namespace}:region: eu}}\n")

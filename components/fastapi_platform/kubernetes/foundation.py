@@ -168,7 +168,7 @@ def name_once(created: pulumi.Output[meta.v1.outputs.ObjectMeta], *usable: pulum
 
 def env_expectations(env: Mapping[str, str], secrets: Mapping[str, pod.SecretKey]) -> tuple[Expectation, ...]:
     """That no secret stands in clear, every variable can be read, and none is set twice."""
-    leaks = ", ".join(secrecy.leaks(dict(env)))
+    leaks = ", ".join(secrecy.leaks(env))
     twice = ", ".join(sorted(set(env) & set(secrets)))
     odd = ", ".join(shown(name) for name in sorted({*env, *secrets}) if _VARIABLE.fullmatch(name) is None)
     return (
@@ -190,9 +190,8 @@ def env_expectations(env: Mapping[str, str], secrets: Mapping[str, pod.SecretKey
 
 def command_expectation(field: str, command: Sequence[str]) -> Expectation:
     """That a command, which everybody who may read the namespace can read, carries no credential."""
-    leaks = any(secrecy.value_looks_secret(word) or secrecy.assigns_secret(word) for word in command)
     return expect(
-        field, not leaks, got="a credential in clear",
+        field, not secrecy.hands_over(command), got="a credential in clear",
         want="the name of a variable in its place", why="commands end up in the state, in manifests and in `ps`",
         fix="Put the value into a Secret, name its key under secrets, and let the program read the variable.",
     )

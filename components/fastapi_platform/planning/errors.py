@@ -91,7 +91,7 @@ def verify(owner: object, *expectations: Expectation) -> None:
 def shown(value: object) -> str:
     """A value as a message prints it: cut to `SHOWN_LENGTH` characters, a credential replaced."""
     text = value if isinstance(value, str) else repr(value)
-    if secrecy.value_looks_secret(text) or secrecy.assigns_secret(text):
+    if secrecy.hidden_text(text) != text:
         return secrecy.REDACTED
     text = text if text else "nothing"
     return text if len(text) <= SHOWN_LENGTH else f"{text[:SHOWN_LENGTH]}… ({len(text)} characters)"

@@ -40,10 +40,11 @@ def _meant(selection: Selection) -> Answer:
 
 
 def _policy(selection: Selection) -> Answer:
-    """A policy may hold for many pods: what it denies, or allows to named peers, harms none of them.
+    """A policy may hold for many pods: what it denies harms none of them, nor does a way to named addresses.
 
     What harms is a door of a serving workload in pods that end by themselves: nobody calls a migration, and it holds
-    more rights than the service. A door is ingress from anybody, and egress to anywhere but name servers.
+    more rights than the service. A door is any ingress, be it from one named peer, and egress to anywhere but name
+    servers.
     """
     urn, workloads = selection.record.urn, selection.workloads
     once = [full_name(workload.record) for workload in workloads if workload.runs_once]

@@ -120,9 +120,9 @@ def test_the_identity_is_known_for_bindings(record: Recorder):
 
 
 @pytest.mark.parametrize("field", ["command", "heartbeat_command"])
-@pytest.mark.parametrize("word", ["postgresql://u:hunter2@h/db", "--password=hunter2"])
-def test_a_credential_in_a_command_is_refused_and_not_repeated(field: str, word: str):
+@pytest.mark.parametrize("words", [("postgresql://u:hunter2@h/db",), ("--api-key=hunter2",), ("--token", "hunter2")])
+def test_a_credential_in_a_command_is_refused_and_not_repeated(field: str, words: tuple[str, ...]):
     """Everybody who may read the namespace reads commands, and so does `ps` on the node."""
     with pytest.raises(PlatformError, match=rf"{field}: got a credential in clear") as refused:
-        valid_args(**{field: ("run", word)})
+        valid_args(**{field: ("run", *words)})
     assert "hunter2" not in str(refused.value)

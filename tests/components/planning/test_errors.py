@@ -58,3 +58,7 @@ def test_a_credential_is_never_shown(secret: str):
     with pytest.raises(PlatformError) as refused:
         verify(Disk(1, secret), expect("note", False, want="less", why="b"))
     assert secret not in str(refused.value)
+
+
+def test_of_a_value_that_holds_one_nothing_is_shown():
+    assert shown(("run", "--password", "hunter2")) == "[secret]"
