@@ -1,7 +1,7 @@
 """What this machine has for each further step, and how to get what is missing.
 
-Owns the checks. Deliberately changes nothing and never contacts anything but the clusters that the stacks name, those
-only when the question is about a deploy, and only to ask for their version.
+Owns the checks. Deliberately changes nothing and never contacts anything outside this machine but the clusters that the
+stacks name, those only when the question is about a deploy, and only to ask for their version.
 """
 
 import shutil
@@ -16,6 +16,10 @@ from . import clusters, machine, project, versions
 from .errors import UsageError
 
 PYTHON_FLOOR = (3, 11)
+_BUILDERS = (
+    ("docker", "info", "--format", "{{.ServerVersion}}"), ("podman", "--version"), ("buildah", "--version")
+)
+"""What each builder of images answers when it can build; docker only while its daemon runs."""
 INSTALL_PULUMI = "Install it: https://www.pulumi.com/docs/install/"
 
 
@@ -82,9 +86,10 @@ def _project(start: Path) -> tuple[str, str]:
 
 
 def _image(_: Path) -> Iterator[Check]:
-    tool = next((name for name in ("docker", "podman", "buildah") if shutil.which(name)), "")
+    tool = next((question[0] for question in _BUILDERS if machine.first_line(*question)), "")
     yield Check(
         Step.IMAGE, "docker, podman or buildah", tool,
+        "Docker is here and does not answer: `docker info` says why." if shutil.which("docker") else
         "Install Docker (https://docs.docker.com/engine/install/) or Podman (https://podman.io/docs/installation).",
     )
 

@@ -113,7 +113,8 @@ def test_a_project_without_a_stack_cannot_be_previewed_yet(tools: Path, small: P
 def test_tools_on_the_path_are_found(tools: Path, small: Path):
     install(tools, "pulumi", "echo v3.260.0")
     install(tools, "uv", "echo uv 0.13.9")
-    install(tools, "podman", "exit 0")
+    install(tools, "docker", "exit 1")
+    install(tools, "podman", "echo podman version 5.6.0")
     install(tools, "kind", "exit 0")
     install(tools, "kubectl", ANSWERS)
     assert found(Step.DEPLOY, small) == {
@@ -122,6 +123,13 @@ def test_tools_on_the_path_are_found(tools: Path, small: Path):
     }  # fmt: skip
     assert found(Step.IMAGE) == {"docker, podman or buildah": "podman"}
     assert found(Step.LOCAL) == {"kind, k3d or minikube": "kind"}
+
+
+def test_a_docker_without_its_daemon_builds_nothing(tools: Path):
+    install(tools, "docker", "echo Cannot connect to the Docker daemon >&2; exit 1")
+    check = doctor.examine(ROOT, Step.IMAGE)[0]
+    assert check.found == ""
+    assert "docker info" in check.remedy
 
 
 ANSWER = """echo '{"serverVersion": {"gitVersion": "v1.36.3"}}'"""
