@@ -6,8 +6,8 @@
 1. `preview local` against a bare Python that imports the same SDK modules: what the preview itself costs.
 2. A program of 1,000 services against one of 100: whether it grows in step with the program, and its peak memory.
 
-Prints one JSON document: medians, ratios pair by pair, and peak memory of the largest process. Nothing here fails on a
-clock: machines are shared, and a ratio is read by people.
+Prints a dot for each finished run, for some minutes, and then one JSON document: medians, ratios pair by pair, and peak
+memory of the largest process. Nothing here fails on a clock: machines are shared, and a ratio is read by people.
 """
 
 import argparse
@@ -24,6 +24,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 COMMAND = Path(sys.executable).with_name("fastapi-platform")
+FINDINGS = 1
+"""Exit status of a preview that was made and has findings."""
 SDKS = ("pulumi", "pulumi_kubernetes", "pulumi_random")
 PROGRAM = """
 from fastapi_platform import FastApiService, FastApiServiceArgs
@@ -43,10 +45,13 @@ class Run:
 
 
 def run(command: Sequence[str]) -> Run:
-    """Run a command to its end, its output thrown away."""
+    """Run a command to its end, its output thrown away; one that fails measures nothing and ends the benchmark."""
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
-    _, _, usage = os.wait4(process.pid, 0)
+    _, status, usage = os.wait4(process.pid, 0)
+    if os.waitstatus_to_exitcode(status) not in (0, FINDINGS):
+        raise SystemExit(f"failed: {' '.join(command)}")
+    print(".", end="", file=sys.stderr, flush=True)
     return Run(time.perf_counter() - started, usage.ru_maxrss / 1024)
 
 
@@ -116,6 +121,7 @@ def main() -> None:
                 preview_command(thousand, "dev"), preview_command(hundred, "dev"), pairs
             ),
         }
+    print(file=sys.stderr)
     print(json.dumps(found, indent=2))
 
 
