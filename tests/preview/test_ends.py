@@ -14,6 +14,8 @@ from tests.preview.projects import SHOP, write
 pytestmark = pytest.mark.processes
 
 COMMAND = [sys.executable, "-c", "import sys; from fastapi_platform_preview.cli import main; sys.exit(main())"]
+ON_A_TERMINAL = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+"""A shell's background job, as CI may be one, ignores Ctrl-C, and so does whatever it starts."""
 LATER = "import pulumi, time\ntime.sleep(2 if pulumi.get_stack() == 'later' else 0)\n"
 
 
@@ -75,7 +77,8 @@ def test_a_stopped_run_is_quiet_and_leaves_no_process_behind(small: Path, number
         "own.wait()\n"
     )
     command = subprocess.Popen(
-        [*COMMAND, "preview"], cwd=small, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [*COMMAND[:2], ON_A_TERMINAL + COMMAND[2], "preview"],
+        cwd=small, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
     )
     deadline = time.monotonic() + 30
