@@ -58,7 +58,7 @@ class Engine:
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of this workspace with an environment of its own: a new stack writes a salt into its stack file."""
     copy = tmp_path_factory.mktemp("workspace")
-    for name in ("components", "infra", "policy", "preview"):
+    for name in ("components", "infra", "policy", "preview", "runtime"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("Pulumi.yaml", "uv.lock", "pyproject.toml", *(f"Pulumi.{stack}.yaml" for stack in STACKS)):
         shutil.copy(ROOT / name, copy)
