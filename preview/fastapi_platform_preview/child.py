@@ -6,6 +6,7 @@ The result goes to the original standard output as one JSON document; what the p
 Source: https://github.com/pulumi/pulumi/blob/master/sdk/python/cmd/pulumi-language-python-exec
 """
 
+import contextlib
 import dataclasses
 import gc
 import json
@@ -27,6 +28,9 @@ def main() -> None:
         job: dict[str, Any] = json.load(sys.stdin)
         json.dump(_record(job) | {"seconds": time.perf_counter() - started}, result)
         result.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # closed by the program
+            stream.flush()
     # The SDK's threads and half-finished tasks have nothing left to do; waiting for them would only take time.
     os._exit(0)
 

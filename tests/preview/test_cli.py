@@ -49,8 +49,11 @@ def test_stacks_are_shown_and_clean(capfd: pytest.CaptureFixture[str], tmp_path:
     assert (tmp_path / "out" / "local" / "001-namespace-orders.yaml").is_file()
 
 
-def test_a_foreign_program_is_shown_as_it_is_and_judged(capfd: pytest.CaptureFixture[str]):
-    """Raw resources, no component of ours: the rules must see them all the same."""
+def test_a_foreign_program_is_shown_as_it_is_and_judged(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    """Raw resources, no component of ours: the rules must see them all the same, and people what it prints."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     assert main(["preview", "test", "--cwd", str(FOREIGN), "--fixtures", FIXTURES, "--format", "json"]) == 1
     text, complaints = capfd.readouterr()
     stack = json.loads(text)["stacks"][0]
