@@ -1,9 +1,11 @@
 """A stack file with several mistakes: each is told, in the words of the stack file, and none hides another."""
 
 import contextlib
+from copy import deepcopy
 from typing import Any
 
 import pytest
+import repair
 from hypothesis import given
 from hypothesis import strategies as st
 from settings import parse
@@ -58,6 +60,14 @@ def test_the_edge_is_called_what_the_stack_file_calls_it():
         parse(changed(stack_settings("prod"), "service.request_timeout_seconds", 60))
     assert "edge.timeout_seconds" in str(error.value)
     assert "load_balancer" not in str(error.value)
+
+
+def test_a_stand_in_is_the_same_for_the_next_stack_file():
+    """Two keys of one section are missing: the second repair must not reach into what the first one put there."""
+    before = deepcopy(repair.STAND_INS)
+    for section in ("cluster", "database", "service"):
+        refused(changed(stack_settings("prod"), section, {}))
+    assert before == repair.STAND_INS
 
 
 def test_an_image_is_refused_where_it_stands():
