@@ -15,6 +15,8 @@ from sqlalchemy import MetaData, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
+from app import database_errors
+
 
 class Base(DeclarativeBase):
     """Base of all models. Constraint names follow one rule, so that a later migration can refer to them."""
@@ -46,7 +48,10 @@ class Database:
 @asynccontextmanager
 async def open_database(settings: EngineSettings) -> AsyncGenerator[Database]:
     """Give the pool of the process, which connects at the first query, and close it in the end."""
-    engine = create_async_engine(**settings.arguments())
+    arguments = settings.arguments()
+    arguments["connect_args"]["async_creator_fn"] = database_errors.connect
+    engine = create_async_engine(**arguments)
+    database_errors.watch(engine)
     try:
         yield Database(engine, async_sessionmaker(engine, expire_on_commit=False))
     finally:
