@@ -47,7 +47,9 @@ class PageQuery:
 
 
 def page_query(
-    after: Annotated[str | None, Query(pattern=_CURSOR_PATTERN, description="`next_after` of a page.")] = None,
+    after: Annotated[
+        str | None, Query(max_length=47, pattern=_CURSOR_PATTERN, description="`next_after` of a page.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Most items to return.")] = 20,
 ) -> PageQuery:
     """Read the query parameters `after` and `limit`."""

@@ -16,7 +16,7 @@ class OrderCreate(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
-    sku: Annotated[str, Field(pattern="^[A-Z0-9][A-Z0-9-]{0,63}$")]
+    sku: Annotated[str, Field(max_length=64, pattern="^[A-Z0-9][A-Z0-9-]{0,63}$")]
     """Stock-keeping unit: capitals, digits and hyphens, at most 64."""
     quantity: Annotated[int, Field(ge=1, le=1000)]
     """Pieces."""
