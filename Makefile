@@ -13,7 +13,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help preview test thorough check services validate engine benchmark doctor docs golden image up down clean
+.PHONY: help preview test thorough check services validate engine benchmark doctor docs golden demo image up down clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -57,6 +57,9 @@ docs: $(READY) ## write the generated pages
 
 golden: $(READY) ## write the lists of resources that the tests compare with
 	UPDATE_GOLDEN=1 $(BIN)/pytest tests/infra/test_stack.py -q -k listed
+
+demo: | $(UV) ## run the example with Postgres, PgBouncer, Redis and its worker on this machine, until Ctrl-C
+	@cd app-example && exec $(UV) run --frozen --quiet python -m development.demo $(DEMO)
 
 image: ## build the image of the example app (IMAGE=app-example:dev)
 	$$(command -v docker || command -v podman || echo docker) build --tag $(IMAGE) app-example
