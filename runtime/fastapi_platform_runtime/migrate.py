@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alembic.config import Config
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from . import revisions, store
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Stop as stop:
         return report.end(stop.outcome, str(stop))
     except asyncio.CancelledError:
-        return report.end(Outcome.TERMINATED, "ended by a signal; the revision in progress was rolled back")
+        return report.end(Outcome.TERMINATED, "ended by a signal; what was not committed is rolled back, run again")
     except DBAPIError as exc:
         return report.end(Outcome.FAILED, f"the database failed: {told(exc)}")
     except Exception as exc:
@@ -160,15 +160,22 @@ class _Run:
 
     async def _apply(self, revision: Revision) -> None:
         """Apply one revision, again and again while nothing but a lock stands in the way."""
+
+        def told_rows(rows: int, seconds: float) -> None:
+            per_second = round(rows / seconds) if seconds else 0
+            self.report.say("progress", f"{revision.id} has written {rows} rows, {per_second} a second",
+                            revision=revision.id, rows=rows, seconds=round(seconds, 1))
+
         attempt = 0
         while True:
             left = self.limits.deadline.left_seconds
             await limit(self.connection, max(min(self.limits.lock, left), 0.1), self.limits.statement)
             try:
-                await self.connection.run_sync(store.apply, self.place, self.history.scripts, revision)
+                await self.connection.run_sync(store.apply, self.place, self.history.scripts, revision, told_rows)
             except Exception as exc:
+                error = _first(exc)
                 await self.connection.rollback()
-                self._give_up(revision, exc)
+                self._give_up(revision, error)
                 attempt += 1
                 pause = random.uniform(0.5, 1.5) * min(0.25 * 2**attempt, 5.0)
                 self.report.say("retry", f"{revision.id} waits for a lock", "WARNING", attempt=attempt)
@@ -204,6 +211,19 @@ def _alembic(path: Path) -> Config:
     if not path.is_file():
         raise Stop(Outcome.USAGE, f"there is no {path} here; name Alembic's configuration with --config")
     return Config(str(path))
+
+
+def _first(error: BaseException) -> Exception:
+    """The error that came first: leaving `autocommit_block` on a connection that is lost raises another one over it.
+
+    Raises:
+        CancelledError: A signal was first.
+    """
+    while isinstance(error, PendingRollbackError) and error.__context__ is not None:
+        error = error.__context__
+    if not isinstance(error, Exception):
+        raise error
+    return error
 
 
 def _line(error: BaseException, revision: Revision) -> str:

@@ -40,7 +40,7 @@ class Outcome(IntEnum):
     EARLY = 9
     """A contract revision would take away what the release that serves now still needs."""
     TERMINATED = 143
-    """A signal ended the run; the revision in progress was rolled back."""
+    """A signal ended the run; what was not committed was rolled back."""
 
 
 class Stop(Exception):

@@ -13,6 +13,10 @@ FIRST = 'phase = "expand"|op.execute("CREATE TABLE orders (id bigint PRIMARY KEY
 ALTER = "ALTER TABLE orders"
 EXPAND, BACKFILL = 'phase = "expand"', 'phase = "backfill"'
 CONTRACT = 'phase = "contract"; oldest_compatible = "0001"'
+IN_BATCHES = (
+    "from fastapi_platform_runtime.backfill import in_batches\n"
+    'in_batches("orders", set_="sku = id::text", where="sku IS NULL")'
+)
 OPAQUE = "cannot-be-judged-offline"
 Judge = Callable[..., list[str]]
 
@@ -122,6 +126,7 @@ GOOD = [
     (EXPAND, sql("SELECT 1")),
     (CONTRACT, sql(f"{ALTER} VALIDATE CONSTRAINT one", f"{ALTER} ALTER COLUMN sku SET NOT NULL")),
     (CONTRACT, outside("DROP INDEX CONCURRENTLY one")),
+    (BACKFILL, IN_BATCHES),
     (BACKFILL, sql("UPDATE orders SET sku = 'x' WHERE id IN (SELECT id FROM orders WHERE sku IS NULL LIMIT 100)")),
 ]
 
@@ -138,10 +143,11 @@ IN_ITS_PHASE = [
      "constraint-missing-not-valid"),
     (EXPAND, outside("CREATE INDEX CONCURRENTLY one ON orders (sku)"), "concurrent-index-not-repeatable"),
     (EXPAND, sql(f"{ALTER} ADD COLUMN n int") + "\n" + outside("DROP INDEX CONCURRENTLY one"), "half-committed"),
-    (EXPAND, sql("CREATE TABLE carts (id int)", "CREATE INDEX one ON orders (id)"), "require-concurrent-index-creation"),
+    (EXPAND, sql("CREATE TABLE a (id int)", "CREATE INDEX one ON orders (id)"), "require-concurrent-index-creation"),
     (BACKFILL, sql("UPDATE orders SET sku = 'x'"), "unbounded-write"),
     (BACKFILL, sql("UPDATE orders SET sku = ' WHERE '"), "unbounded-write"),
     (BACKFILL, sql(f"{ALTER} ADD COLUMN n int"), "schema-in-backfill"),
+    (EXPAND, IN_BATCHES, "data-in-schema-revision"),
 ]
 
 
