@@ -1,25 +1,19 @@
 """Connections to Postgres.
 
-Owns the engine with its pool and limits, the session of a request, and the declarative base. Deliberately
-owns no transaction: services say where one begins and ends.
+Owns the engine, the session of a request, and the declarative base. Deliberately owns neither limits, which
+are the runtime's settings, nor transactions: services say where one begins and ends.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Request
-from sqlalchemy import URL, MetaData, make_url, text
+from fastapi_platform_runtime.engine import EngineSettings
+from sqlalchemy import MetaData, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.pool import NullPool
-
-from app.settings import DatabaseSettings
-
-CONNECT_TIMEOUT_SECONDS = 5
-"""Time to open a connection, name look-up and TLS included."""
-COMMAND_TIMEOUT_SECONDS = 20
-"""Time for one statement of a request; below the usual 30 s of a load balancer, so that the error is ours."""
 
 
 class Base(DeclarativeBase):
@@ -49,23 +43,14 @@ class Database:
             await connection.execute(text("SELECT 1"))
 
 
-def open_database(settings: DatabaseSettings) -> Database:
-    """Build the pool of the service; it connects at the first query."""
-    engine = _engine(
-        settings,
-        command_timeout_seconds=COMMAND_TIMEOUT_SECONDS,
-        max_overflow=settings.database_pool_overflow,
-        pool_pre_ping=True,
-        pool_recycle=settings.database_pool_recycle_seconds,
-        pool_size=settings.database_pool_size,
-        pool_timeout=settings.database_pool_timeout_seconds,
-    )
-    return Database(engine, async_sessionmaker(engine, expire_on_commit=False))
-
-
-def migration_engine(settings: DatabaseSettings) -> AsyncEngine:
-    """Build an engine without a pool and without a limit on statements: an index may take hours."""
-    return _engine(settings, command_timeout_seconds=None, poolclass=NullPool)
+@asynccontextmanager
+async def open_database(settings: EngineSettings) -> AsyncGenerator[Database]:
+    """Give the pool of the process, which connects at the first query, and close it in the end."""
+    engine = create_async_engine(**settings.arguments())
+    try:
+        yield Database(engine, async_sessionmaker(engine, expire_on_commit=False))
+    finally:
+        await engine.dispose()
 
 
 async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
@@ -77,21 +62,3 @@ async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
 
 # Scope "function": the connection goes back before the response is sent, however slowly the client reads.
 Session = Annotated[AsyncSession, Depends(get_session, scope="function")]
-
-
-def _engine(
-    settings: DatabaseSettings, *, command_timeout_seconds: float | None, **options: Any
-) -> AsyncEngine:
-    url = make_url(settings.database_url.get_secret_value())
-    return create_async_engine(
-        url.set(query={}),
-        connect_args={
-            # asyncpg understands libpq's parameters (sslmode, sslrootcert, …) only inside a DSN; as keywords,
-            # which is how SQLAlchemy passes a query on, it rejects them.
-            "dsn": URL.create("postgresql", query=url.query).render_as_string(),
-            "command_timeout": command_timeout_seconds,
-            "timeout": CONNECT_TIMEOUT_SECONDS,
-        },
-        hide_parameters=True,
-        **options,
-    )

@@ -119,6 +119,4 @@ def _response(
         request_id=request_id.get(),
         errors=errors,
     )
-    return JSONResponse(
-        problem.model_dump(exclude_none=True), status, headers=headers, media_type=PROBLEM_MEDIA_TYPE
-    )
+    return JSONResponse(problem.model_dump(exclude_none=True), status, headers=headers, media_type=PROBLEM_MEDIA_TYPE)

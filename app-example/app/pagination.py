@@ -47,9 +47,7 @@ class PageQuery:
 
 
 def page_query(
-    after: Annotated[
-        str | None, Query(pattern=_CURSOR_PATTERN, description="`next_after` of a page.")
-    ] = None,
+    after: Annotated[str | None, Query(pattern=_CURSOR_PATTERN, description="`next_after` of a page.")] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Most items to return.")] = 20,
 ) -> PageQuery:
     """Read the query parameters `after` and `limit`."""

@@ -19,6 +19,8 @@ PROBE_PREFIX = "/healthz/"
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 """Id of the request being served; None outside a request."""
+trace_id: ContextVar[str | None] = ContextVar("trace_id", default=None)
+"""Id of the trace that the request belongs to, 32 hexadecimal digits; None outside a request."""
 
 # An id goes into logs and headers as it came: nothing that could break a line or pass for another field.
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
@@ -49,6 +51,7 @@ class RequestContext:
             await send(message)
 
         token = request_id.set(current)
+        trace_id.set(uuid4().hex)
         try:
             await self._app(scope, receive, send_with_id)
         finally:

@@ -1,21 +1,32 @@
 """Typed settings.
 
 Owns every environment variable that the application reads: its name, unit, bounds and default. Deliberately
-has no default for an address, a credential or the environment (a missing one stops the start) and reads no
-file: what a process runs with is what its environment says.
+reads no file, and has no default that weakens a production: what is unset falls to the stricter behaviour, an
+address or a credential that is missing stops the start. Only `ENVIRONMENT=local` may do without them.
+
+The variables that begin with `DATABASE_` are the runtime's (`fastapi_platform_runtime.engine`).
 """
 
+import os
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
+from fastapi_platform_runtime.engine import DRIVER, EngineSettings, EngineSettingsError
+from pydantic import AfterValidator, Field, InstanceOf, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy import URL
 
-DATABASE_DRIVER = "postgresql+asyncpg"
-_DATABASE_SCHEMES = frozenset({"postgres", "postgresql", DATABASE_DRIVER})
-_DATABASE_URL_WANTED = "want postgresql://USER:PASSWORD@HOST:PORT/DATABASE; no other database is supported"
+from app.settings_types import (
+    Host,
+    Keys,
+    Origin,
+    SigningKeys,
+    comma_separated,
+    http_address,
+    redis_address,
+    storage_address,
+)
 
 
 class SettingsError(ValueError):
@@ -30,35 +41,78 @@ class Environment(StrEnum):
     PRODUCTION = "production"
 
 
-class DatabaseSettings(BaseSettings):
-    """How to reach Postgres; all that a migration needs."""
+class Settings(BaseSettings):
+    """All that the service needs."""
 
-    # A validation error would otherwise print the password that it was given.
+    # A validation error would otherwise print the secret that it was given.
     model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
-    database_url: SecretStr
-    """Address and credentials: `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`, with libpq's parameters
-    (`?sslmode=verify-full&sslrootcert=…`) where needed. Kept with the async driver's scheme."""
-    database_pool_size: Annotated[int, Field(ge=1, le=100)] = 5
-    """Connections that each process keeps open. Size plus overflow, times processes, must fit the server."""
-    database_pool_overflow: Annotated[int, Field(ge=0, le=100)] = 5
-    """Connections opened beyond the pool size under load and closed afterwards."""
-    database_pool_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5
-    """How long a request waits for a free connection; well under the time promised for a request."""
-    database_pool_recycle_seconds: Annotated[int, Field(ge=1, le=3600)] = 300
-    """Age at which a connection is replaced; below the shortest idle or lifetime limit on the way."""
+    environment: Environment = Environment.PRODUCTION
+    """Where the process runs; one that is not told takes itself for production."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least severity that is written."""
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = 9000
+    """TCP port of the metrics, which the public never reaches; 0 for none."""
+    readiness_timeout_seconds: Annotated[float, Field(gt=0, le=30)] = 1.5
+    """Time in which all dependencies must answer; below the probe's own timeout, or no answer arrives."""
+    release: Annotated[str, Field(pattern=r"^[\w.@:+/-]{1,200}$")] = "unknown"
+    """Version or digest that logs, traces and error reports carry."""
+    service_name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")] = "orders"
+    """Name in log lines, tokens and the API description."""
 
-    @field_validator("database_url")
-    @classmethod
-    def _use_async_driver(cls, value: SecretStr) -> SecretStr:
-        try:
-            url = make_url(value.get_secret_value())
-        except (ArgumentError, ValueError):
-            # The parser quotes what it could not read, which may be a piece of the password.
-            raise ValueError(_DATABASE_URL_WANTED) from None
-        if url.drivername not in _DATABASE_SCHEMES or not url.database:
-            raise ValueError(_DATABASE_URL_WANTED)
-        return SecretStr(url.set(drivername=DATABASE_DRIVER).render_as_string(hide_password=False))
+    database: Annotated[InstanceOf[EngineSettings], NoDecode, Field(repr=False)]
+    """Connections to Postgres, which the runtime reads from the variables that begin with `DATABASE_`."""
+
+    allowed_hosts: Annotated[tuple[Host, ...], NoDecode, comma_separated] = ()
+    """Names under which the service is called, such as `api.example.com` or `*.example.com`."""
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode, comma_separated] = ()
+    """Front ends that may call from a browser, such as `https://shop.example.com`; none by default."""
+    request_max_bytes: Annotated[int, Field(ge=1024, le=10_485_760)] = 262_144
+    """Largest body of a request that is not an upload."""
+    upload_max_bytes: Annotated[int, Field(ge=1024, le=104_857_600)] = 5_242_880
+    """Largest uploaded file."""
+
+    access_token_minutes: Annotated[int, Field(ge=15, le=60)] = 15
+    """Life of an access token, which cannot be revoked: short."""
+    refresh_token_days: Annotated[int, Field(ge=1, le=90)] = 14
+    """Life of a refresh token, which can be revoked and is used once."""
+    signing_keys: Annotated[Keys | None, NoDecode, Field(repr=False)] = None
+    """Keys of access tokens, `ID:BASE64URL` with commas between, each 32 random bytes or more. The first signs, all
+    verify: a new key is put in front, and the old one dropped when its last token has expired."""
+
+    redis_url: Annotated[SecretStr | None, AfterValidator(redis_address)] = None
+    """Address of Redis: cache, rate limits, queue. `rediss://…` or `redis://USER:PASSWORD@HOST:PORT/0`."""
+    storage_url: Annotated[str | None, AfterValidator(storage_address)] = None
+    """Private bucket of uploads and exports: `gs://BUCKET/PREFIX`, `s3://…`, or `file:///DIRECTORY`."""
+
+    model_url: Annotated[str | None, AfterValidator(http_address)] = None
+    """Address of the language model's API, of the OpenAI kind: `https://models.example.com/v1`."""
+    model_api_key: SecretStr | None = None
+    """Credential of the language model's API."""
+    model_name: Annotated[str, Field(pattern=r"^[\w.:/-]{1,100}$")] = "default"
+    """Which model answers."""
+    model_concurrency: Annotated[int, Field(ge=1, le=1000)] = 8
+    """Calls of the model at the same time; times processes, times pods, it must fit the model's quota."""
+    model_queue: Annotated[int, Field(ge=0, le=10_000)] = 16
+    """Callers that wait for their turn; the next one is told to come back later."""
+    model_queue_seconds: Annotated[float, Field(gt=0, le=60)] = 5
+    """Longest that a caller waits for its turn."""
+    stream_max_seconds: Annotated[float, Field(gt=0, le=3600)] = 120
+    """Longest stream; below the time that the load balancer gives a backend."""
+
+    outbound_connect_seconds: Annotated[float, Field(gt=0, le=30)] = 2
+    """Longest that a connection to another service takes to open."""
+    outbound_read_seconds: Annotated[float, Field(gt=0, le=120)] = 10
+    """Longest silence of another service, and longest that it takes what is written to it."""
+    webhook_url: Annotated[str | None, AfterValidator(http_address)] = None
+    """Address that is told of finished exports; nobody by default."""
+
+    otel_exporter_otlp_endpoint: Annotated[str | None, AfterValidator(http_address)] = None
+    """Collector of traces, OTLP over HTTP; no traces without."""
+    sentry_dsn: SecretStr | None = None
+    """Where unhandled exceptions are reported; nowhere by default."""
+    trace_sample_ratio: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Share of traces that begin here which are kept; a caller's decision is followed."""
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -67,21 +121,60 @@ class DatabaseSettings(BaseSettings):
         Raises:
             SettingsError: Naming every variable that is missing or wrong.
         """
+        problems: list[str] = []
+        database = _UNREAD
         try:
-            return cls.model_validate({})
+            database = EngineSettings.from_environment(os.environ)
+        except EngineSettingsError as exc:
+            problems.append(str(exc))
+        try:
+            settings = cls(database=database)
         except ValidationError as exc:
-            problems = (f"{str(error['loc'][0]).upper()}: {error['msg']}" for error in exc.errors())
-            raise SettingsError("; ".join(problems)) from exc
+            raise SettingsError("; ".join([*problems, *map(_problem, exc.errors())])) from None
+        if problems:
+            raise SettingsError("; ".join(problems))
+        return settings
+
+    @property
+    def token_keys(self) -> SigningKeys:
+        """Keys of access tokens; on a developer's machine made from the database's password when none are set."""
+        return self.signing_keys or SigningKeys.derived(self.database.url.render_as_string(hide_password=False))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is somebody's machine: the only place where an address or a key may be missing."""
+        return self.environment is Environment.LOCAL
+
+    @property
+    def is_production(self) -> bool:
+        """Whether the docs and the schema are hidden."""
+        return self.environment is Environment.PRODUCTION
+
+    @model_validator(mode="after")
+    def _states_what_a_deployment_needs(self) -> Self:
+        if self.is_local:
+            return self
+        missing = [name.upper() for name in _STATED if not getattr(self, name)]
+        # An empty list is an answer, to be given by whoever knows that no browser calls.
+        missing += ["CORS_ORIGINS"] if "cors_origins" not in self.model_fields_set else []
+        loose = [host for host in self.allowed_hosts if host == "*"]
+        insecure = [origin for origin in self.cors_origins if not origin.startswith("https://")]
+        problems = [f"{', '.join(sorted(missing))} missing"] * bool(missing)
+        problems += ["ALLOWED_HOSTS: got *, want the names of the service"] * bool(loose)
+        problems += [f"CORS_ORIGINS: got {', '.join(insecure)}, want https:// addresses"] * bool(insecure)
+        problems += ["LOG_LEVEL: got DEBUG, want INFO or less"] * (self.is_production and self.log_level == "DEBUG")
+        problems += ["STORAGE_URL: got a directory, want a bucket"] * (self.storage_url or "").startswith("file:")
+        if problems:
+            raise ValueError(f"with ENVIRONMENT={self.environment}: {'; '.join(problems)}")
+        return self
 
 
-class Settings(DatabaseSettings):
-    """All that the service needs."""
+_UNREAD = EngineSettings(url=URL.create(DRIVER))
+"""Stands for connections that could not be read, so that the other variables are judged all the same."""
+_STATED = ("allowed_hosts", "model_api_key", "model_url", "redis_url", "signing_keys", "storage_url")
+"""What every deployment states: each address, credential and trust setting."""
 
-    environment: Environment
-    """Required: a process that does not know where it runs must not guess."""
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    """Least severity that is written."""
-    readiness_timeout_seconds: Annotated[float, Field(gt=0, le=30)] = 1.5
-    """Time in which all dependencies must answer; below the probe's own timeout, or no answer arrives."""
-    service_name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")] = "orders"
-    """Name in log lines and in the API description."""
+
+def _problem(error: ErrorDetails) -> str:
+    name = str(error["loc"][0]).upper() if error["loc"] else ""
+    return ": ".join(filter(None, (name, error["msg"].removeprefix("Value error, "))))

@@ -1,81 +1,49 @@
-"""Runs migrations.
+"""Lets Alembic's own commands see the database and the models: `revision --autogenerate`, `check`, `--sql`.
 
-Owns the connection of a migration and its locks: one run at a time, and no statement that waits long for a
-table while every request waits behind it. Needs a direct connection: a transaction-mode pooler loses the lock
-and the settings of a session. Deliberately writes no file and sets no limit on how long a statement may run.
+Deployments migrate with `python -m fastapi_platform_runtime.migrate`, which does not run this file: it owns the
+lock, the limits and the compatibility of releases. This one deliberately has none: it is for a developer's
+database.
 """
 
 import asyncio
-import logging
-import sys
-import time
-from contextlib import aclosing
+import os
 
 from alembic import context
 from alembic.util import CommandError
-from sqlalchemy import Connection, text
+from fastapi_platform_runtime.engine import EngineSettings, EngineSettingsError
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.database import Base, migration_engine
-from app.orders import models as orders
-from app.settings import DatabaseSettings, SettingsError
+from app.database import open_database
+from app.models import METADATA
 
-RUN_LOCK_KEY = 4_202_611_210
-"""Advisory lock, in this database only, that a run holds until its connection closes."""
-RUN_LOCK_RETRY_SECONDS = 0.2
-RUN_LOCK_TIMEOUT_SECONDS = 60
-"""How long a run waits for another one to end."""
-STATEMENT_LOCK_TIMEOUT_SECONDS = 5
-"""How long a statement waits for a table: requests queue behind it meanwhile. On failure, run again."""
 
-MODELS = (orders,)
-"""Imported so that their tables are in the metadata that `alembic revision --autogenerate` compares."""
+def is_ours(name: str | None, kind: str, _parents: object) -> bool:
+    """Whether a name in the database is compared with the models: the runner keeps a table of its own."""
+    return kind != "table" or name != "fastapi_platform_schema"
 
 
 def migrate(connection: Connection) -> None:
     """Run what the command asks for, each migration in a transaction of its own."""
-    context.configure(connection, target_metadata=Base.metadata, transaction_per_migration=True)
+    context.configure(connection, include_name=is_ours, target_metadata=METADATA, transaction_per_migration=True)
     with context.begin_transaction():
         context.run_migrations()
 
 
 async def migrate_online() -> None:
-    """Connect, take the lock, migrate."""
-    async with aclosing(await connect()) as connection:
-        await take_run_lock(connection)
-        await connection.run_sync(migrate)
-
-
-async def connect() -> AsyncConnection:
-    """Open the connection of this run.
+    """Connect and migrate.
 
     Raises:
         CommandError: The settings are wrong or Postgres cannot be reached; Alembic prints one line.
     """
     try:
-        return await migration_engine(DatabaseSettings.from_environment()).connect()
-    except (OSError, SQLAlchemyError, SettingsError) as exc:
+        async with (
+            open_database(EngineSettings.from_environment(os.environ)) as database,
+            database.engine.connect() as connection,
+        ):
+            await connection.run_sync(migrate)
+    except (EngineSettingsError, OSError, SQLAlchemyError) as exc:
         raise CommandError(f"{type(exc).__name__}: {exc}") from exc
-
-
-async def take_run_lock(connection: AsyncConnection) -> None:
-    """Wait until no other run is under way; the second of two then finds nothing left to do.
-
-    Raises:
-        CommandError: The other run did not end in time.
-    """
-    deadline = time.monotonic() + RUN_LOCK_TIMEOUT_SECONDS
-    # Asked again and again: a session that waits inside Postgres holds a snapshot, and an index that the
-    # other run builds concurrently would wait for that snapshot for ever.
-    while not await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": RUN_LOCK_KEY}):
-        await connection.rollback()
-        if time.monotonic() > deadline:
-            raise CommandError(f"another migration is still running after {RUN_LOCK_TIMEOUT_SECONDS} s")
-        await asyncio.sleep(RUN_LOCK_RETRY_SECONDS)
-    await connection.execute(text(f"SET lock_timeout = '{STATEMENT_LOCK_TIMEOUT_SECONDS}s'"))
-    # Alembic leaves a transaction that it finds open to others, and would commit nothing.
-    await connection.commit()
 
 
 def print_sql() -> None:
@@ -83,7 +51,7 @@ def print_sql() -> None:
     context.configure(
         dialect_name="postgresql",
         literal_binds=True,
-        target_metadata=Base.metadata,
+        target_metadata=METADATA,
         transaction_per_migration=True,
     )
     with context.begin_transaction():
@@ -93,5 +61,4 @@ def print_sql() -> None:
 if context.is_offline_mode():
     print_sql()
 else:
-    logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stdout)
     asyncio.run(migrate_online())

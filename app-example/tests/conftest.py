@@ -1,29 +1,28 @@
-"""Fixtures: an environment without our variables, and a database of this run's own."""
+"""Fixtures: an environment without our variables, and services of this run's own."""
 
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import TypeVar
 from uuid import uuid4
 
 import httpx
 import pytest
+from fastapi_platform_runtime.engine import EngineSettings
+from redis.asyncio import Redis
 from sqlalchemy import make_url, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.database import migration_engine
 from app.main import create_app
-from app.settings import DatabaseSettings, Settings
-from tests.support import alembic, serve, valid_settings
+from development import services
+from tests.support import migrate, serve, valid_settings
 
-NO_DATABASE = "needs Postgres: apt-get install postgresql, then TEST_DATABASE_URL as in README.md, Tests"
+Service = TypeVar("Service")
 
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs a database where there is none."""
-    if not os.environ.get("TEST_DATABASE_URL"):
-        for item in items:
-            if item.get_closest_marker("services"):
-                item.add_marker(pytest.mark.skip(reason=NO_DATABASE))
+KEPT = ("COVERAGE", "HYPOTHESIS", "LC_", "PYTEST", "PYTHON", "SSL_", "TEST_", "UV_", "XDG_")
+KEPT_NAMES = ("CI", "HOME", "LANG", "PATH", "TMPDIR", "TZ", "USER")
+"""Variables that tools need and no settings have."""
 
 
 @pytest.fixture
@@ -35,52 +34,104 @@ def anyio_backend() -> str:
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable of the developer's shell decides no test."""
-    for name in Settings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
-
-
-@pytest.fixture
-def empty_database_url() -> Iterator[str]:
-    """Give the address of a new database without tables, and drop it afterwards."""
-    with _new_database() as url:
-        yield url
+    for name in os.environ:
+        if not name.startswith(KEPT) and name not in KEPT_NAMES:
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture(scope="session")
-def migrated_template() -> Iterator[str]:
-    """Give the name of a database with all migrations, to copy from."""
-    with _new_database() as url:
-        alembic(url, "upgrade", "head").check_returncode()
-        yield str(make_url(url).database)
+def postgres() -> Iterator[services.Postgres]:
+    """Give a Postgres of this run's own."""
+    with _or_skip(services.postgres()) as server:
+        yield server
 
 
-@pytest.fixture
-def database_url(migrated_template: str) -> Iterator[str]:
-    """Give the address of a new database with all migrations, and drop it afterwards."""
-    with _new_database(template=migrated_template) as url:
+@pytest.fixture(scope="session")
+def pgbouncer(postgres: services.Postgres) -> Iterator[int]:
+    """Give the port of a PgBouncer in transaction mode before that Postgres."""
+    with _or_skip(services.pgbouncer(postgres)) as port:
+        yield port
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[str]:
+    """Give the address of a Redis of this run's own."""
+    with _or_skip(services.redis()) as url:
         yield url
 
 
 @pytest.fixture
-async def client(database_url: str) -> AsyncGenerator[httpx.AsyncClient]:
-    """Give a client of a service with a database."""
-    async with serve(create_app(valid_settings(database_url=database_url))) as client:
+def redis_url(redis_server: str) -> str:
+    """Give the address of a Redis that holds nothing."""
+    asyncio.run(_flush(redis_server))
+    return redis_server
+
+
+@pytest.fixture
+def empty_database_url(postgres: services.Postgres) -> Iterator[str]:
+    """Give the address of a new database without tables, and drop it afterwards."""
+    with _new_database(postgres) as name:
+        yield postgres.url(name)
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres: services.Postgres) -> Iterator[str]:
+    """Give the name of a database with all migrations, to copy from."""
+    with _new_database(postgres) as name:
+        migrate(postgres.url(name)).check_returncode()
+        yield name
+
+
+@pytest.fixture
+def direct_database_url(postgres: services.Postgres, migrated_template: str) -> Iterator[str]:
+    """Give the address of a new database with all migrations, and drop it afterwards."""
+    with _new_database(postgres, template=migrated_template) as name:
+        yield postgres.url(name)
+
+
+@pytest.fixture(params=["direct", "pooled"])
+def database_url(request: pytest.FixtureRequest, postgres: services.Postgres, direct_database_url: str) -> str:
+    """Give the address of such a database as the application gets it: direct, and through PgBouncer."""
+    if request.param == "direct":
+        return direct_database_url
+    port: int = request.getfixturevalue("pgbouncer")
+    return postgres.url(str(make_url(direct_database_url).database), port=port)
+
+
+@pytest.fixture
+async def client(database_url: str, redis_url: str) -> AsyncGenerator[httpx.AsyncClient]:
+    """Give a client of a service with its database and Redis."""
+    async with serve(create_app(valid_settings(database_url=database_url, redis_url=redis_url))) as client:
         yield client
 
 
 @contextmanager
-def _new_database(template: str = "template1") -> Generator[str]:
-    name = f"orders_test_{uuid4().hex}"
-    server = make_url(os.environ["TEST_DATABASE_URL"])
-    asyncio.run(_administer(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
+def _or_skip(starting: AbstractContextManager[Service]) -> Generator[Service]:
     try:
-        yield server.set(drivername="postgresql", database=name).render_as_string(hide_password=False)
+        with starting as service:
+            yield service
+    except services.MissingProgramError as exc:
+        pytest.skip(str(exc))
+
+
+@contextmanager
+def _new_database(server: services.Postgres, template: str = "template1") -> Generator[str]:
+    name = f"orders_test_{uuid4().hex}"
+    asyncio.run(_administer(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
+    try:
+        yield name
     finally:
-        asyncio.run(_administer(f'DROP DATABASE "{name}" WITH (FORCE)'))
+        asyncio.run(_administer(server, f'DROP DATABASE "{name}" WITH (FORCE)'))
 
 
-async def _administer(statement: str) -> None:
-    settings = DatabaseSettings.model_validate({"database_url": os.environ["TEST_DATABASE_URL"]})
-    engine = migration_engine(settings).execution_options(isolation_level="AUTOCOMMIT")
+async def _administer(server: services.Postgres, statement: str) -> None:
+    settings = EngineSettings.from_environment({"DATABASE_URL": server.url()})
+    engine = create_async_engine(**settings.arguments(), isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:
         await connection.execute(text(statement))
+    await engine.dispose()
+
+
+async def _flush(url: str) -> None:
+    async with Redis.from_url(url) as client:
+        await client.flushall()

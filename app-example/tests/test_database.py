@@ -24,5 +24,6 @@ async def test_sslmode_of_the_address_decides_whether_tls_is_asked_for(sslmode: 
     async with listening(refuse) as port:
         url = f"postgresql://orders@127.0.0.1:{port}/orders?sslmode={sslmode}"
         with pytest.raises((ConnectionError, DBAPIError)):
-            await open_database(valid_settings(database_url=url)).ping()
+            async with open_database(valid_settings(database_url=url).database) as database:
+                await database.ping()
     assert (opening[4:] == SSL_REQUEST) is asks

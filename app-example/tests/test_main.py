@@ -5,15 +5,13 @@ from typing import Any
 import pytest
 
 from app.main import create_app
-from tests.support import serve, valid_settings
+from tests.support import production_settings, serve, valid_settings
 
 
-@pytest.mark.parametrize(
-    ("environment", "status"), [("local", 200), ("development", 200), ("production", 404)]
-)
+@pytest.mark.parametrize(("environment", "status"), [("local", 200), ("development", 200), ("production", 404)])
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json"])
 async def test_docs_are_served_outside_production_only(environment: str, status: int, path: str) -> None:
-    async with serve(create_app(valid_settings(environment=environment))) as client:
+    async with serve(create_app(production_settings(environment=environment))) as client:
         assert (await client.get(path)).status_code == status
 
 

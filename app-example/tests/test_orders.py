@@ -6,14 +6,12 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from sqlalchemy import text
 from sqlalchemy.dialects import postgresql
 
-from app.database import migration_engine
 from app.main import create_app
 from app.orders.repository import select_newest
 from app.pagination import Cursor
-from tests.support import serve, valid_settings
+from tests.support import execute, serve, valid_settings
 
 pytestmark = pytest.mark.services
 
@@ -38,22 +36,11 @@ async def walk(client: httpx.AsyncClient, limit: int) -> list[list[dict[str, Any
     return pages
 
 
-async def execute(database_url: str, *statements: str) -> list[Any]:
-    """Run statements beside the service and return the rows of the last."""
-    engine = migration_engine(valid_settings(database_url=database_url))
-    rows: list[Any] = []
-    async with engine.begin() as connection:
-        for statement in statements:
-            result = await connection.execute(text(statement))
-            rows = list(result.scalars()) if result.returns_rows else []
-    return rows
-
-
 def insert_orders(count: int, *, created_at: str) -> str:
     """Write a statement that stores orders of 1, 2, … pieces, all created at an SQL expression of `n`."""
     values = f"gen_random_uuid(), 'MUG-1', n, {created_at}"
     columns = "id, sku, quantity, created_at"
-    return f"INSERT INTO orders ({columns}) SELECT {values} FROM generate_series(1, {count}) AS n"
+    return f"INSERT INTO orders ({columns}) SELECT {values} FROM generate_series(1, {count}) AS n"  # noqa: S608
 
 
 async def test_a_placed_order_can_be_read_where_the_answer_says(client: httpx.AsyncClient) -> None:
@@ -116,9 +103,7 @@ async def test_a_late_page_costs_what_the_first_does(database_url: str) -> None:
     assert "Sort" not in plan
 
 
-async def test_an_order_survives_only_if_it_was_acknowledged(
-    client: httpx.AsyncClient, database_url: str
-) -> None:
+async def test_an_order_survives_only_if_it_was_acknowledged(client: httpx.AsyncClient, database_url: str) -> None:
     await execute(database_url, "ALTER TABLE orders ADD CONSTRAINT no_sevens CHECK (quantity <> 7)")
     response = await client.post("/v1/orders", json={"sku": "MUG-1", "quantity": 7})
     assert response.status_code == 500
@@ -144,11 +129,11 @@ async def test_requests_give_their_connection_back(database_url: str) -> None:
 
 
 async def test_a_connection_that_the_server_ended_is_replaced_unnoticed(
-    client: httpx.AsyncClient, database_url: str
+    client: httpx.AsyncClient, direct_database_url: str
 ) -> None:
     await place(client)
     ended = await execute(
-        database_url,
+        direct_database_url,
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE datname = current_database() AND pid <> pg_backend_pid()",
     )

@@ -15,9 +15,7 @@ async def test_an_id_from_outside_is_honoured() -> None:
     assert response.headers.get_list("X-Request-ID") == ["edge-0123.4_5"]
 
 
-@pytest.mark.parametrize(
-    "hostile", ["short", "x" * 65, 'a"b{c}d,e', "spaces are out", "\u00fcnic\u00f6de-1".encode()]
-)
+@pytest.mark.parametrize("hostile", ["short", "x" * 65, 'a"b{c}d,e', "spaces are out", "\u00fcnic\u00f6de-1".encode()])
 async def test_an_id_that_could_disturb_a_log_is_replaced(hostile: str | bytes) -> None:
     async with serve(create_app(valid_settings())) as client:
         response = await client.get("/healthz/live", headers=[(b"X-Request-ID", hostile)])  # type: ignore[list-item]
@@ -27,9 +25,7 @@ async def test_an_id_that_could_disturb_a_log_is_replaced(hostile: str | bytes) 
 async def test_concurrent_requests_do_not_mix_their_ids(capsys: pytest.CaptureFixture[str]) -> None:
     async with serve(create_app(valid_settings())) as client:
         ids = [f"request-{number}" for number in range(20)]
-        await asyncio.gather(
-            *(client.get(f"/v1/orders/{name}", headers={"X-Request-ID": name}) for name in ids)
-        )
+        await asyncio.gather(*(client.get(f"/v1/orders/{name}", headers={"X-Request-ID": name}) for name in ids))
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     requests = {line["request_id"]: line["path"] for line in lines if line["message"] == "request"}
     assert requests == {name: f"/v1/orders/{name}" for name in ids}

@@ -141,29 +141,37 @@ class Health:
 
 
 def routes(
-    health: Health, *, live: str = LIVE_PATH, ready: str = READY_PATH, startup: str = STARTUP_PATH
+    health: Health | Callable[[Request], Health],
+    *,
+    live: str = LIVE_PATH,
+    ready: str = READY_PATH,
+    startup: str = STARTUP_PATH,
 ) -> tuple[Route, ...]:
     """The probes' routes, for `app.router.routes.extend`; they appear in no API description.
 
     Args:
-        health: What they report.
+        health: What they report, or how to find it in a request when the lifespan makes it.
         live: Path of the liveness probe.
         ready: Path of the readiness probe.
         startup: Path of the startup probe.
     """
 
+    def found(request: Request) -> Health:
+        return health if isinstance(health, Health) else health(request)
+
     async def answer_live(_request: Request) -> JSONResponse:
         return _answer(HTTPStatus.OK, "ok")
 
-    async def answer_startup(_request: Request) -> JSONResponse:
-        return _answer(HTTPStatus.OK, "ok") if health.is_started else _answer(UNAVAILABLE, "starting")
+    async def answer_startup(request: Request) -> JSONResponse:
+        return _answer(HTTPStatus.OK, "ok") if found(request).is_started else _answer(UNAVAILABLE, "starting")
 
-    async def answer_ready(_request: Request) -> JSONResponse:
-        if health.draining:
+    async def answer_ready(request: Request) -> JSONResponse:
+        judge = found(request)
+        if judge.draining:
             return _answer(UNAVAILABLE, "draining")
-        if not health.is_started:
+        if not judge.is_started:
             return _answer(UNAVAILABLE, "starting")
-        return _judged(await health.verdict())
+        return _judged(await judge.verdict())
 
     return (Route(live, answer_live), Route(ready, answer_ready), Route(startup, answer_startup))
 

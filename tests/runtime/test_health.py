@@ -39,7 +39,8 @@ async def stubborn() -> None:
 def asked(judged: Health, *paths: str, **moved: str) -> list[tuple[int, Any]]:
     """Status and body of each path, asked at the same time."""
     app = FastAPI()
-    app.router.routes.extend(health.routes(judged, **moved))
+    # As with a judge that the lifespan makes: found in each request.
+    app.router.routes.extend(health.routes(lambda _request: judged, **moved))
 
     async def main() -> list[tuple[int, Any]]:
         transport = httpx.ASGITransport(app)
@@ -53,6 +54,17 @@ def asked(judged: Health, *paths: str, **moved: str) -> list[tuple[int, Any]]:
 def test_a_process_that_works_is_live_ready_and_started():
     judged = Health((Dependency("database", works),))
     assert asked(judged, "/healthz/live", "/healthz/ready", "/healthz/startup") == [(200, {"status": "ok"})] * 3
+
+
+def test_a_judge_may_be_given_at_once():
+    app = FastAPI()
+    app.router.routes.extend(health.routes(Health((Dependency("database", broken),))))
+
+    async def main() -> int:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://it") as client:
+            return (await client.get("/healthz/ready")).status_code
+
+    assert asyncio.run(main()) == 503
 
 
 @pytest.mark.parametrize("check", [broken, hangs, stubborn])

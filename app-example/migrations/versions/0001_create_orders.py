@@ -1,6 +1,6 @@
 """Create orders.
 
-Expand only: what the previous release needs stays, so that it can run on this schema. There is no downgrade.
+Expand: what the previous release needs stays, so that it can run on this schema. There is no downgrade.
 """
 
 import sqlalchemy as sa
@@ -8,6 +8,7 @@ from alembic import op
 
 revision: str = "0001"
 down_revision: str | None = None
+phase = "expand"
 
 
 def upgrade() -> None:

@@ -1,0 +1,1 @@
+"""Accounts and tokens: who calls, and what they may do."""

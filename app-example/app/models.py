@@ -1,0 +1,10 @@
+"""Every table: whoever compares the schema with the models imports this.
+
+Owns the list of the modules that have tables. Deliberately has no table itself.
+"""
+
+from app.database import Base
+from app.orders import models as orders
+
+MODELS = (orders,)
+METADATA = Base.metadata

@@ -1,0 +1,51 @@
+"""What lives as long as the process.
+
+Owns the order in which resources are opened and closed, and the state that every request finds. Each is opened
+once, at startup, by the module that knows it. Deliberately connects to nothing: a process starts, and says so in its
+readiness, while a dependency is away.
+"""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import TypedDict
+
+from fastapi import FastAPI
+from fastapi_platform_runtime.health import Health
+from redis.asyncio import Redis
+
+from app.auth.tokens import AccessTokens
+from app.database import Database, open_database
+from app.health import open_health
+from app.redis import open_redis
+from app.settings import Settings
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager["State"]]
+
+
+class State(TypedDict):
+    """What every request finds in `request.state`."""
+
+    access_tokens: AccessTokens
+    database: Database
+    health: Health
+    redis: Redis | None
+    settings: Settings
+
+
+def lifespan(settings: Settings) -> Lifespan:
+    """Return the lifespan of an application."""
+
+    @asynccontextmanager
+    async def opened(_app: FastAPI) -> AsyncGenerator[State]:
+        async with AsyncExitStack() as stack:
+            database = await stack.enter_async_context(open_database(settings.database))
+            redis = await stack.enter_async_context(open_redis(settings))
+            yield State(
+                access_tokens=AccessTokens.of(settings),
+                database=database,
+                health=open_health(settings, database, redis),
+                redis=redis,
+                settings=settings,
+            )
+
+    return opened

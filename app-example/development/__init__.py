@@ -1,0 +1,1 @@
+"""What a developer's machine needs: the services that the application talks to, started for the moment."""

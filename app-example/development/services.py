@@ -1,0 +1,162 @@
+"""Throw-away Postgres, PgBouncer and Redis on loopback, from the programs that are installed.
+
+Owns finding the programs, starting and stopping them, and saying what is missing. Each listens on a free port and
+keeps its data in a folder that goes with it. Used by `python -m development.demo` and by the tests. Deliberately no
+containers: `compose.yaml` is for those who have them.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+PASSWORD = "only-on-this-machine"
+"""The superuser's; Postgres listens on loopback."""
+START_SECONDS = 20
+ACCOUNT = "postgres" if os.getuid() == 0 else None
+"""Who runs the servers: Postgres refuses root."""
+
+
+class MissingProgramError(RuntimeError):
+    """A program is not installed; the message says how to get it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """A running server."""
+
+    port: int
+
+    def url(self, database: str = "postgres", *, port: int | None = None) -> str:
+        """Return the address of a database, through another port where one leads there too."""
+        return f"postgresql://postgres:{PASSWORD}@127.0.0.1:{port or self.port}/{database}"
+
+
+@contextmanager
+def postgres(port: int | None = None) -> Generator[Postgres]:
+    """Start a Postgres, and stop it.
+
+    Raises:
+        MissingProgramError: It is not installed.
+    """
+    programs = _postgres_programs()
+    with _folder() as folder:
+        server = Postgres(port or free_port())
+        (folder / "password").write_text(PASSWORD)
+        (folder / "password").chmod(0o644)
+        data = str(folder / "data")
+        options = f"-p {server.port} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=200 -k {folder}"
+        _run(
+            programs / "initdb",
+            "-A",
+            "scram-sha-256",
+            "-U",
+            "postgres",
+            f"--pwfile={folder}/password",
+            "-D",
+            data,
+        )
+        _run(programs / "pg_ctl", "-D", data, "-l", str(folder / "log"), "-o", options, "-w", "start")
+        try:
+            yield server
+        finally:
+            _run(programs / "pg_ctl", "-D", data, "-m", "immediate", "stop")
+
+
+@contextmanager
+def pgbouncer(server: Postgres, port: int | None = None) -> Generator[int]:
+    """Start a PgBouncer in transaction mode before a Postgres, and give its port.
+
+    Raises:
+        MissingProgramError: It is not installed.
+    """
+    program = _program("pgbouncer", "pgbouncer")
+    port = port or free_port()
+    with _folder() as folder:
+        (folder / "users").write_text(f'"postgres" "{PASSWORD}"\n')
+        (folder / "ini").write_text(
+            f"[databases]\n* = host=127.0.0.1 port={server.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
+            f"listen_port = {port}\nunix_socket_dir =\nauth_type = plain\nauth_file = {folder}/users\n"
+            "pool_mode = transaction\ndefault_pool_size = 10\nmax_client_conn = 500\n"
+        )
+        with _process(program, "-q", str(folder / "ini"), port=port):
+            yield port
+
+
+@contextmanager
+def redis(port: int | None = None) -> Generator[str]:
+    """Start a Redis that keeps what it is told, and give its address.
+
+    Raises:
+        MissingProgramError: It is not installed.
+    """
+    program = _program("redis-server", "redis-server")
+    port = port or free_port()
+    with _folder() as folder:
+        options = ("--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--appendonly", "yes")
+        with _process(program, *options, port=port):
+            yield f"redis://127.0.0.1:{port}/0"
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on at this moment."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@contextmanager
+def _process(*words: str, port: int) -> Generator[None]:
+    process = subprocess.Popen(words, user=ACCOUNT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
+    try:
+        _wait_until_listening(process, port)
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_listening(process: "subprocess.Popen[bytes]", port: int) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.02)
+    raise RuntimeError(f"{process.args} does not listen on port {port}")
+
+
+@contextmanager
+def _folder() -> Generator[Path]:
+    with tempfile.TemporaryDirectory(prefix="orders-") as name:
+        Path(name).chmod(0o755)
+        folder = Path(name) / "service"
+        folder.mkdir()
+        if ACCOUNT:
+            shutil.chown(folder, ACCOUNT)
+        yield folder
+
+
+def _postgres_programs() -> Path:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    return found[-1].parent if found else Path(_program("initdb", "postgresql")).parent
+
+
+def _program(name: str, package: str) -> str:
+    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if found is None:
+        raise MissingProgramError(f"there is no {name} here: apt-get install {package}")
+    return found
+
+
+def _run(*words: str | Path) -> None:
+    subprocess.run(words, user=ACCOUNT, cwd="/", check=True, capture_output=True, timeout=60)
