@@ -86,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
     add = made.add_argument
     add("revisions", nargs="*", metavar="REVISION",
         help="revisions to judge, or FROM:TO for those after FROM up to TO, either left out (all)")
-    add("--config", type=Path, default=Path("alembic.ini"), help="Alembic's configuration (%(default)s)")
+    add("--config", type=Path, default=Path("alembic.ini"), metavar="FILE", help="Alembic's configuration (%(default)s)")
     add("--pg-version", default="14", metavar="VERSION", help="oldest Postgres that they meet (%(default)s)")
     add("--format", choices=("text", "json"), default="text", help="how findings are printed (%(default)s)")
     return made
@@ -206,11 +206,15 @@ def _shown(path: str) -> str:
     return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
 
 
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def _print(found: Sequence[Finding], revisions_judged: int, format_: str) -> None:
     if format_ == "json":
         lines = [json.dumps({"revisions": revisions_judged, "findings": [asdict(each) for each in found]}, indent=2)]
     else:
-        lines = [*map(str, found), f"{len(found)} findings in {revisions_judged} revisions"]
+        lines = [*map(str, found), f"{_count(len(found), 'finding')} in {_count(revisions_judged, 'revision')}"]
     print("\n".join(lines))  # noqa: T201 the findings are what this command is for
 
 

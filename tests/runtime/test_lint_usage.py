@@ -29,7 +29,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 def test_a_finding_is_one_line_that_says_where_what_why_and_what_instead(run: Run):
     status, shown = run(f'phase = "expand"|{DROP}')
     line, count = shown.splitlines()
-    assert (status, count) == (1, "1 findings in 2 revisions")
+    assert (status, count) == (1, "1 finding in 2 revisions")
     assert line == (
         "migrations/versions/0002.py:8: ban-drop-column: ALTER TABLE orders DROP COLUMN sku: Dropping a column may "
         'break existing clients. Instead: move it to a revision with phase = "contract", released when no image that '
@@ -80,7 +80,7 @@ def test_a_configuration_of_squawk_makes_no_exception(run: Run, tmp_path: Path):
 )
 def test_revisions_are_chosen_as_for_alembic(words: tuple[str, ...], judged: int, run: Run):
     status, shown = run('phase = "expand"|pass', 'phase = "expand"|pass', words=words)
-    assert (status, shown) == (0, f"0 findings in {judged} revisions\n")
+    assert (status, shown) == (0, f"0 findings in {judged} revision{'s' * (judged > 1)}\n")
 
 
 @pytest.mark.parametrize("declarations", ['phase = "contract"', 'phase = "shrink"'])
