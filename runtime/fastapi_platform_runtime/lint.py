@@ -86,7 +86,8 @@ def parser() -> argparse.ArgumentParser:
     add = made.add_argument
     add("revisions", nargs="*", metavar="REVISION",
         help="revisions to judge, or FROM:TO for those after FROM up to TO, either left out (all)")
-    add("--config", type=Path, default=Path("alembic.ini"), metavar="FILE", help="Alembic's configuration (%(default)s)")
+    add("--config", type=Path, default=Path("alembic.ini"), metavar="FILE",
+        help="Alembic's configuration (%(default)s)")
     add("--pg-version", default="14", metavar="VERSION", help="oldest Postgres that they meet (%(default)s)")
     add("--format", choices=("text", "json"), default="text", help="how findings are printed (%(default)s)")
     return made
