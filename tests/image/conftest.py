@@ -46,7 +46,7 @@ def start(image: Layout, root: Path, tmp_path: Path) -> Generator[Start]:
     with ExitStack() as stack:
 
         def enter(*command: str) -> Container:
-            running = container.started(image, root, tmp_path / f"bundle-{len(list(tmp_path.iterdir()))}", ENVIRONMENT, command)
-            return stack.enter_context(running)
+            folder = tmp_path / f"bundle-{len(list(tmp_path.iterdir()))}"
+            return stack.enter_context(container.started(image, root, folder, ENVIRONMENT, command))
 
         yield enter

@@ -124,7 +124,8 @@ def _specification(
 ) -> dict[str, Any]:
     config = image.configuration["config"]
     user, _, group = config["User"].partition(":")
-    nothing = {kind: [] for kind in ("bounding", "effective", "permitted", "inheritable", "ambient")}
+    kinds = ("ambient", "bounding", "effective", "inheritable", "permitted")
+    nothing: dict[str, list[str]] = {kind: [] for kind in kinds}
     return {
         "ociVersion": "1.0.2",
         "root": {"path": str(root), "readonly": True},

@@ -3,6 +3,7 @@
 Source: https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 """
 
+import hashlib
 import json
 import os
 import posixpath
@@ -65,6 +66,16 @@ class Layout:
                     opened = layer.extractfile(member)
                     assert opened is not None
                     yield _path(member), opened.read()
+
+    def fingerprints(self) -> dict[str, tuple[int, float, str]]:
+        """Mode, time and hash of the content of every member of every layer, by layer and path."""
+        made: dict[str, tuple[int, float, str]] = {}
+        for number, layer in enumerate(self.layers()):
+            for member in layer:
+                content = layer.extractfile(member) if member.isreg() else None
+                digest = hashlib.sha256(content.read() if content else member.linkname.encode()).hexdigest()
+                made[f"{number}:{member.name}"] = (member.mode, member.mtime, digest)
+        return made
 
     def unpack(self, root: Path) -> None:
         """Lay the files out as the root of a container; needs to be root to give them their owners."""
