@@ -65,13 +65,13 @@ async def test_a_token_of_an_account_that_is_gone_reads_nothing(client: httpx.As
 
 @pytest.mark.control("log-redaction")
 async def test_neither_addresses_nor_secrets_are_logged(
-    client: httpx.AsyncClient, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str], client: httpx.AsyncClient
 ) -> None:
     email = await signed_up(client)
-    await sign_in(client, email, "wrong password 4711")
+    await sign_in(client, email, "sentinel of a wrong password")
     await register(client, email)
     await client.post("/v1/auth/password-reset", json={"email": email})
-    secrets = (email, PASSWORD, "4711", *client.cookies.values())
+    secrets = (email, PASSWORD, "sentinel", *client.cookies.values())
     out = capsys.readouterr().out
     assert '"request"' in out
     assert [secret for secret in secrets if secret in out] == []
