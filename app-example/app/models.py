@@ -3,8 +3,9 @@
 Owns the list of the modules that have tables. Deliberately has no table itself.
 """
 
+from app.auth import models as accounts
 from app.database import Base
 from app.orders import models as orders
 
-MODELS = (orders,)
+MODELS = (accounts, orders)
 METADATA = Base.metadata

@@ -5,6 +5,7 @@ once, at startup, by the module that knows it. Deliberately connects to nothing:
 readiness, while a dependency is away.
 """
 
+from asyncio import TaskGroup
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TypedDict
@@ -13,9 +14,13 @@ from fastapi import FastAPI
 from fastapi_platform_runtime.health import Health
 from redis.asyncio import Redis
 
+from app.auth.passwords import Passwords, open_passwords
+from app.auth.reset_messages import NoResetMessages, ResetMessages
+from app.auth.resets import open_tasks
 from app.auth.tokens import AccessTokens
 from app.database import Database, open_database
 from app.health import open_health
+from app.rate_limits import RateLimits, open_rate_limits
 from app.redis import open_redis
 from app.settings import Settings
 
@@ -28,7 +33,11 @@ class State(TypedDict):
     access_tokens: AccessTokens
     database: Database
     health: Health
+    passwords: Passwords
+    rate_limits: RateLimits
     redis: Redis | None
+    reset_messages: ResetMessages
+    reset_tasks: TaskGroup
     settings: Settings
 
 
@@ -44,7 +53,11 @@ def lifespan(settings: Settings) -> Lifespan:
                 access_tokens=AccessTokens.of(settings),
                 database=database,
                 health=open_health(settings, database, redis),
+                passwords=await stack.enter_async_context(open_passwords()),
+                rate_limits=open_rate_limits(settings, redis),
                 redis=redis,
+                reset_messages=NoResetMessages(),
+                reset_tasks=await stack.enter_async_context(open_tasks()),
                 settings=settings,
             )
 
