@@ -11,6 +11,7 @@ from fastapi_platform_runtime.health import routes as probes
 
 from app import errors, health, logs, resources
 from app.orders import endpoints as orders
+from app.products import endpoints as products
 from app.request_context import RequestContext
 from app.settings import Settings, SettingsError
 
@@ -40,6 +41,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 def _add_routes(app: FastAPI) -> None:
     app.router.routes.extend(probes(health.judge))
     app.include_router(orders.router)
+    app.include_router(products.router)
 
 
 def _add_middleware(app: FastAPI) -> None:

@@ -14,7 +14,9 @@ from fastapi_platform_runtime.health import Health
 from redis.asyncio import Redis
 
 from app.auth.tokens import AccessTokens
+from app.cache import Cache
 from app.database import Database, open_database
+from app.flags import Flags
 from app.health import open_health
 from app.redis import open_redis
 from app.settings import Settings
@@ -26,7 +28,9 @@ class State(TypedDict):
     """What every request finds in `request.state`."""
 
     access_tokens: AccessTokens
+    cache: Cache
     database: Database
+    flags: Flags
     health: Health
     redis: Redis | None
     settings: Settings
@@ -42,7 +46,9 @@ def lifespan(settings: Settings) -> Lifespan:
             redis = await stack.enter_async_context(open_redis(settings))
             yield State(
                 access_tokens=AccessTokens.of(settings),
+                cache=Cache(redis),
                 database=database,
+                flags=Flags(redis),
                 health=open_health(settings, database, redis),
                 redis=redis,
                 settings=settings,
