@@ -125,6 +125,17 @@ async def execute(database_url: str, *statements: str) -> list[Any]:
     return rows
 
 
+@asynccontextmanager
+async def held_lock(database_url: str, key: int = 1) -> AsyncGenerator[None]:
+    """Hold an advisory lock of Postgres, for which a trigger or a statement of a test then waits."""
+    async with (
+        open_database(valid_settings(database_url=database_url).database) as database,
+        database.engine.begin() as connection,
+    ):
+        await connection.execute(text(f"SELECT pg_advisory_xact_lock({key})"))
+        yield
+
+
 def insert_products(*skus: str) -> str:
     """Write a statement that stores products, each named after its SKU."""
     rows = ", ".join(f"(gen_random_uuid(), '{sku}', 'Name of {sku}', 1200)" for sku in skus)
