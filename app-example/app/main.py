@@ -12,6 +12,7 @@ from fastapi_platform_runtime.health import routes as probes
 from app import errors, health, logs, resources
 from app.auth import endpoints as accounts
 from app.orders import endpoints as orders
+from app.products import endpoints as products
 from app.request_context import RequestContext
 from app.settings import Settings, SettingsError
 
@@ -42,6 +43,7 @@ def _add_routes(app: FastAPI) -> None:
     app.router.routes.extend(probes(health.judge))
     app.include_router(accounts.router)
     app.include_router(orders.router)
+    app.include_router(products.router)
 
 
 def _add_middleware(app: FastAPI) -> None:

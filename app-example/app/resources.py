@@ -18,7 +18,9 @@ from app.auth.passwords import Passwords, open_passwords
 from app.auth.reset_messages import NoResetMessages, ResetMessages
 from app.auth.resets import open_tasks
 from app.auth.tokens import AccessTokens
+from app.cache import Cache
 from app.database import Database, open_database
+from app.flags import Flags
 from app.health import open_health
 from app.rate_limits import RateLimits, open_rate_limits
 from app.redis import open_redis
@@ -31,7 +33,9 @@ class State(TypedDict):
     """What every request finds in `request.state`."""
 
     access_tokens: AccessTokens
+    cache: Cache
     database: Database
+    flags: Flags
     health: Health
     passwords: Passwords
     rate_limits: RateLimits
@@ -51,7 +55,9 @@ def lifespan(settings: Settings) -> Lifespan:
             redis = await stack.enter_async_context(open_redis(settings))
             yield State(
                 access_tokens=AccessTokens.of(settings),
+                cache=Cache(redis),
                 database=database,
+                flags=Flags(redis),
                 health=open_health(settings, database, redis),
                 passwords=await stack.enter_async_context(open_passwords()),
                 rate_limits=open_rate_limits(settings, redis),
