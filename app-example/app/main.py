@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from fastapi_platform_runtime.health import routes as probes
 
 from app import errors, health, logs, resources
+from app.assistant import endpoints as assistant
 from app.orders import endpoints as orders
 from app.request_context import RequestContext
 from app.settings import Settings, SettingsError
@@ -39,6 +40,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def _add_routes(app: FastAPI) -> None:
     app.router.routes.extend(probes(health.judge))
+    app.include_router(assistant.router)
     app.include_router(orders.router)
 
 

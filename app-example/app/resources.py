@@ -13,9 +13,11 @@ from fastapi import FastAPI
 from fastapi_platform_runtime.health import Health
 from redis.asyncio import Redis
 
+from app.assistant.service import AssistantService, open_assistant
 from app.auth.tokens import AccessTokens
 from app.database import Database, open_database
 from app.health import open_health
+from app.outbound import Outbound, open_outbound
 from app.redis import open_redis
 from app.settings import Settings
 
@@ -26,8 +28,10 @@ class State(TypedDict):
     """What every request finds in `request.state`."""
 
     access_tokens: AccessTokens
+    assistant: AssistantService
     database: Database
     health: Health
+    outbound: Outbound
     redis: Redis | None
     settings: Settings
 
@@ -39,11 +43,14 @@ def lifespan(settings: Settings) -> Lifespan:
     async def opened(_app: FastAPI) -> AsyncGenerator[State]:
         async with AsyncExitStack() as stack:
             database = await stack.enter_async_context(open_database(settings.database))
+            outbound = await stack.enter_async_context(open_outbound(settings))
             redis = await stack.enter_async_context(open_redis(settings))
             yield State(
                 access_tokens=AccessTokens.of(settings),
+                assistant=open_assistant(settings, outbound),
                 database=database,
                 health=open_health(settings, database, redis),
+                outbound=outbound,
                 redis=redis,
                 settings=settings,
             )
