@@ -3,6 +3,7 @@
 Owns the path and what its description says. Deliberately decides nothing: one call to the service.
 """
 
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, Depends
@@ -14,7 +15,7 @@ from app.auth.identity import current_identity
 from app.errors import PROBLEM_RESPONSES
 
 STREAM_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {
+    HTTPStatus.OK: {
         "description": "Server-Sent Events: `delta` with the next piece of the reply, as often as there is one; at the "
         "end `done` with why it ended, or `error` with a problem when it broke off. Comments keep the connection open.",
         "content": {
@@ -33,7 +34,7 @@ router = APIRouter(
 )
 
 
-@router.post("/replies", response_class=EventStream, responses=STREAM_RESPONSES)
+@router.post("/replies", response_class=EventStream, responses=STREAM_RESPONSES, status_code=HTTPStatus.OK)
 async def reply(body: ReplyCreate, assistant: Assistant) -> EventStream:
     """Let the assistant reply, piece by piece."""
     return EventStream(assistant.reply(body.messages), max_seconds=assistant.stream_max_seconds)
