@@ -239,7 +239,7 @@ async def test_lives_differ_and_what_is_missing_is_not_kept(redis: Redis) -> Non
     assert await redis.exists(ANSWER.of_shop("missing").value_name) == 0
 
 
-def loader(text: str):  # noqa: ANN201
+def loader(text: str):
     """Return what loads an answer."""
 
     async def load() -> Answer:
