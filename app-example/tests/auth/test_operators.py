@@ -1,5 +1,6 @@
 """The commands of operators, run as they run them."""
 
+import io
 import os
 import subprocess
 import sys
@@ -8,10 +9,11 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from app.auth import accounts
+from app.auth.accounts import main
 from app.settings import Settings
 from tests.auth.support import PASSWORD, identity_of, new_email, refresh, refresh_token, sign_in, signed_up
 from tests.support import ROOT, UNREACHABLE_DATABASE_URL, execute
-
 
 UNTRACKED = {"DATABASE_POOLER_PREPARED_STATEMENTS": "0", "DATABASE_STATEMENT_CACHE_SIZE": "0"}
 """For a PgBouncer that tracks no prepared statements; no harm without one."""
@@ -71,33 +73,69 @@ async def test_a_disabled_account_is_signed_out(client: httpx.AsyncClient, datab
     assert_refused(command("disable", email, database_url=database_url), 1, "no account of this address")
 
 
-def test_a_password_is_no_argument() -> None:
-    done = command("create-admin", ADDRESS, PASSWORD, database_url=UNREACHABLE_DATABASE_URL)
-    assert done.returncode == 2
-    assert "usage:" in done.stderr
+@pytest.fixture
+def local(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Give an environment whose database is away, and a password on standard input."""
+    monkeypatch.setenv("DATABASE_URL", UNREACHABLE_DATABASE_URL)
+    monkeypatch.setenv("ENVIRONMENT", "local")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{PASSWORD}\n"))
+    return monkeypatch
 
 
-@pytest.mark.parametrize(
-    ("email", "stdin", "named"), [("nobody", f"{PASSWORD}\n", "email"), (ADDRESS, "short\n", "password")]
-)
-def test_what_is_wrong_with_an_account_is_one_line(email: str, stdin: str, named: str) -> None:
-    done = command("create-admin", email, database_url=UNREACHABLE_DATABASE_URL, stdin=stdin)
-    assert_refused(done, 2, f"{named}: ")
-    assert stdin.strip() not in done.stderr
+@pytest.mark.usefixtures("local")
+def test_a_password_is_no_argument(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["create-admin", ADDRESS, PASSWORD])
+    assert "usage:" in capsys.readouterr().err
 
 
-def test_a_database_that_is_away_is_one_line() -> None:
-    done = command("create-admin", ADDRESS, database_url=UNREACHABLE_DATABASE_URL)
-    assert_refused(done, 1, "ConnectionRefusedError")
+@pytest.mark.parametrize(("email", "typed", "named"), [("nobody", PASSWORD, "email"), (ADDRESS, "short", "password")])
+def test_what_is_wrong_with_an_account_is_one_line(
+    local: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], email: str, typed: str, named: str
+) -> None:
+    local.setattr(sys, "stdin", io.StringIO(f"{typed}\n"))
+    assert main(["create-admin", email]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"python -m app.auth.accounts: {named}: want ")
+    assert error.count("\n") == 1
+    assert typed not in error
 
 
-def test_an_environment_that_is_wrong_is_one_line() -> None:
-    done = command("create-admin", ADDRESS, database_url="hunter2")
-    assert_refused(done, 2, "DATABASE_URL")
+@pytest.mark.usefixtures("local")
+@pytest.mark.parametrize("name", ["create-admin", "disable"])
+def test_a_database_that_is_away_is_one_line(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    assert main([name, ADDRESS]) == 1
+    error = capsys.readouterr().err
+    assert "ConnectionRefusedError" in error
+    assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("create-admin", "--help"), ("disable", "--help")])
-def test_there_is_help(arguments: tuple[str, ...]) -> None:
-    done = command(*arguments, database_url="")
-    assert done.returncode == 0
-    assert "python -m app.auth.accounts" in done.stdout
+def test_an_environment_that_is_wrong_is_one_line(
+    local: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    local.setenv("DATABASE_URL", "hunter2")
+    assert main(["create-admin", ADDRESS]) == 2
+    error = capsys.readouterr().err
+    assert "DATABASE_URL: want " in error
+    assert "hunter2" not in error
+
+
+def test_a_password_that_is_typed_differently_the_second_time_is_refused(
+    local: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = iter([PASSWORD, f"{PASSWORD}!"])
+
+    def type_next(_prompt: str) -> str:
+        return next(typed)
+
+    local.setattr(sys.stdin, "isatty", lambda: True)
+    local.setattr(accounts, "getpass", type_next)
+    assert main(["create-admin", ADDRESS]) == 1
+    assert "the two passwords differ" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["create-admin", "--help"], ["disable", "--help"]])
+def test_there_is_help(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(arguments)
+    assert "python -m app.auth.accounts" in capsys.readouterr().out
