@@ -10,8 +10,8 @@ from tests.support import ROOT, UNREACHABLE_DATABASE_URL, alembic, execute, migr
 
 INSERT_BEFORE_TENANTS = "INSERT INTO orders (id, sku, quantity) VALUES (gen_random_uuid(), '{}', 1) RETURNING sku"
 """What the release at 0001 executes."""
-TENANT = UUID(int=4711)
-OWN = f"UPDATE orders SET tenant_id = '{TENANT}'"
+TENANT = UUID("00000000-0000-0000-0000-000000000001")
+OWN = "UPDATE orders SET tenant_id = '00000000-0000-0000-0000-000000000001'"
 
 
 @pytest.mark.control("alembic-only-schema")
