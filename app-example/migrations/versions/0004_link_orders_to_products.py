@@ -4,9 +4,10 @@ Backfill: every statement commits by itself and can be repeated. There is no dow
 """
 
 from alembic import op
+from fastapi_platform_runtime.backfill import in_batches
 
-revision: str = "0003"
-down_revision: str | None = "0002"
+revision: str = "0004"
+down_revision: str | None = "0003"
 phase = "backfill"
 
 INDEX = "ix_orders_tenant_id_created_at_id"
@@ -14,21 +15,7 @@ PRODUCTS = """
     INSERT INTO products (id, sku, name) SELECT gen_random_uuid(), sku, sku FROM (SELECT DISTINCT sku FROM orders) AS o
     ON CONFLICT DO NOTHING
 """
-# In batches: one statement would keep a version of every row, and their locks, until its end.
-LINKS = """
-    DO $$
-    BEGIN
-        LOOP
-            UPDATE orders SET product_id = products.id FROM products
-            WHERE products.sku = orders.sku AND orders.id IN (
-                SELECT id FROM orders AS o WHERE product_id IS NULL
-                AND EXISTS (SELECT FROM products WHERE products.sku = o.sku) LIMIT 1000
-            );
-            EXIT WHEN NOT FOUND;
-            COMMIT;
-        END LOOP;
-    END $$
-"""
+KNOWN = "FROM products WHERE products.sku = orders.sku"
 
 
 def upgrade() -> None:
@@ -37,6 +24,7 @@ def upgrade() -> None:
     op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {INDEX}")
     op.create_index(op.f(INDEX), "orders", ["tenant_id", "created_at", "id"], postgresql_concurrently=True)
     op.execute(PRODUCTS)
-    op.execute(LINKS)
+    unlinked = f"product_id IS NULL AND EXISTS (SELECT {KNOWN})"
+    in_batches("orders", set_=f"product_id = (SELECT products.id {KNOWN})", where=unlinked)
     op.execute("ALTER TABLE orders VALIDATE CONSTRAINT fk_orders_product_id_products")
     op.execute("ALTER TABLE orders VALIDATE CONSTRAINT ck_orders_status_known")
