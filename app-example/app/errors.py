@@ -6,6 +6,7 @@ request id and the trace id lead to the log line that has them. Source: https://
 """
 
 import logging
+import math
 from collections import defaultdict
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -21,6 +22,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.database_errors import DatabaseUnavailableError, is_outage, is_unstorable, sqlstate
+from app.outbound import Reason, UpstreamUnavailableError
 from app.request_context import request_id, trace_id
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
@@ -105,10 +107,24 @@ def install(app: FastAPI) -> None:
     """Give the errors that the framework knows our shape."""
     app.exception_handler(HTTPException)(_http_error)
     app.exception_handler(RequestValidationError)(_validation_error)
+    app.exception_handler(UpstreamUnavailableError)(_upstream_error)
     for kind in (DatabaseUnavailableError, DBAPIError, PoolTimeoutError):
         app.exception_handler(kind)(_database_error)
     # The last resort: a middleware that stands outside `UnhandledErrors`.
     app.exception_handler(Exception)(_broken_middleware)
+
+
+def problem(status: int, *, detail: str | None = None, errors: dict[str, list[str]] | None = None) -> Problem:
+    """Describe an error of the request being served."""
+    title = HTTPStatus(status).phrase
+    return Problem(
+        title=title,
+        status=status,
+        detail=None if detail == title else detail,
+        request_id=request_id.get(),
+        trace_id=trace_id.get(),
+        errors=errors,
+    )
 
 
 def problem_response(
@@ -119,16 +135,23 @@ def problem_response(
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """Return an error answer."""
-    title = HTTPStatus(status).phrase
-    problem = Problem(
-        title=title,
-        status=status,
-        detail=None if detail == title else detail,
-        request_id=request_id.get(),
-        trace_id=trace_id.get(),
-        errors=errors,
-    )
-    return JSONResponse(problem.model_dump(exclude_none=True), status, headers=headers, media_type=PROBLEM_MEDIA_TYPE)
+    shown = problem(status, detail=detail, errors=errors)
+    return JSONResponse(shown.model_dump(exclude_none=True), status, headers=headers, media_type=PROBLEM_MEDIA_TYPE)
+
+
+def upstream_problem(exc: UpstreamUnavailableError) -> Problem:
+    """Return what a client may know of another service that failed, neither which nor where; and log the rest."""
+    fields = {"service": exc.service, "reason": exc.reason, "error": exc.error}
+    _logger.warning("another service is unavailable", extra={"fields": fields})
+    return problem(_UPSTREAM_STATUS[exc.reason], detail="A service that this one needs gave no usable answer.")
+
+
+_UPSTREAM_STATUS = {
+    Reason.BROKEN: HTTPStatus.BAD_GATEWAY,
+    Reason.BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
+    Reason.TIMEOUT: HTTPStatus.GATEWAY_TIMEOUT,
+    Reason.UNREACHABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+}
 
 
 async def _http_error(_request: Request, exc: HTTPException) -> JSONResponse:
@@ -140,6 +163,13 @@ async def _validation_error(_request: Request, exc: RequestValidationError) -> J
     for error in exc.errors()[:MAX_ERRORS]:
         errors[_place(error["loc"])].append(error["msg"])
     return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, detail="The request is not valid.", errors=dict(errors))
+
+
+async def _upstream_error(_request: Request, exc: UpstreamUnavailableError) -> JSONResponse:
+    shown = upstream_problem(exc)
+    wait = exc.retry_after_seconds
+    headers = None if wait is None else {"Retry-After": str(math.ceil(wait))}
+    return problem_response(shown.status, detail=shown.detail, headers=headers)
 
 
 async def _database_error(_request: Request, exc: Exception) -> JSONResponse:

@@ -10,8 +10,11 @@ from fastapi import FastAPI
 from fastapi_platform_runtime.health import routes as probes
 
 from app import edge, errors, health, logs, resources
+from app.assistant import endpoints as assistant
+from app.auth import endpoints as accounts
 from app.edge import docs
 from app.orders import endpoints as orders
+from app.products import endpoints as products
 from app.settings import Settings, SettingsError
 
 STARTUP_FAILURE = 3
@@ -44,7 +47,10 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
     app.router.routes.extend(probes(health.judge))
     if not settings.is_production:
         app.router.routes.extend(docs.routes(settings.service_name))
+    app.include_router(accounts.router)
+    app.include_router(assistant.router)
     app.include_router(orders.router)
+    app.include_router(products.router)
 
 
 def settings_from_environment() -> Settings:

@@ -5,6 +5,7 @@ once, at startup, by the module that knows it. Deliberately connects to nothing:
 readiness, while a dependency is away.
 """
 
+from asyncio import TaskGroup
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TypedDict
@@ -13,9 +14,17 @@ from fastapi import FastAPI
 from fastapi_platform_runtime.health import Health
 from redis.asyncio import Redis
 
+from app.assistant.service import AssistantService, open_assistant
+from app.auth.passwords import Passwords, open_passwords
+from app.auth.reset_messages import NoResetMessages, ResetMessages
+from app.auth.resets import open_tasks
 from app.auth.tokens import AccessTokens
+from app.cache import Cache
 from app.database import Database, open_database
+from app.flags import Flags
 from app.health import open_health
+from app.outbound import Outbound, open_outbound
+from app.rate_limits import RateLimits, open_rate_limits
 from app.redis import open_redis
 from app.settings import Settings
 
@@ -26,9 +35,17 @@ class State(TypedDict):
     """What every request finds in `request.state`."""
 
     access_tokens: AccessTokens
+    cache: Cache
+    assistant: AssistantService
     database: Database
+    flags: Flags
     health: Health
+    passwords: Passwords
+    rate_limits: RateLimits
+    outbound: Outbound
     redis: Redis | None
+    reset_messages: ResetMessages
+    reset_tasks: TaskGroup
     settings: Settings
 
 
@@ -39,12 +56,21 @@ def lifespan(settings: Settings) -> Lifespan:
     async def opened(_app: FastAPI) -> AsyncGenerator[State]:
         async with AsyncExitStack() as stack:
             database = await stack.enter_async_context(open_database(settings.database))
+            outbound = await stack.enter_async_context(open_outbound(settings))
             redis = await stack.enter_async_context(open_redis(settings))
             yield State(
                 access_tokens=AccessTokens.of(settings),
+                cache=Cache(redis),
+                assistant=open_assistant(settings, outbound),
                 database=database,
+                flags=Flags(redis),
                 health=open_health(settings, database, redis),
+                passwords=await stack.enter_async_context(open_passwords()),
+                rate_limits=open_rate_limits(settings, redis),
+                outbound=outbound,
                 redis=redis,
+                reset_messages=NoResetMessages(),
+                reset_tasks=await stack.enter_async_context(open_tasks()),
                 settings=settings,
             )
 

@@ -7,7 +7,6 @@ from fastapi import APIRouter, Body, Depends, FastAPI, HTTPException, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.edge.caching import cacheable
 from app.main import create_app
 from app.settings import Settings
 from tests.support import production_settings
@@ -20,13 +19,11 @@ def edge_app(settings: Settings | None = None) -> FastAPI:
     """Return an application, a production unless told, with the routes of this module."""
     app = create_app(settings or production_settings(request_max_bytes=1024))
     app.include_router(router)
-    app.include_router(cached)
     app.include_router(uploads, max_body_size=UPLOAD_MAX_BYTES)
     return app
 
 
 router = APIRouter(prefix="/v1/edge")
-cached = APIRouter(prefix="/v1/cached", route_class=cacheable(max_age_seconds=60))
 uploads = APIRouter(prefix="/v1/uploads")
 
 
@@ -54,6 +51,11 @@ async def stream() -> StreamingResponse:
 async def headers() -> Response:
     """Set what the edge owns, differently."""
     return Response(headers={"X-Frame-Options": "SAMEORIGIN", "Cache-Control": "private, max-age=5"})
+
+
+@router.get("/public")
+async def public() -> Response:
+    return Response("same for all", headers={"Cache-Control": "public, max-age=60", "Vary": "Accept"})
 
 
 @router.get("/html")
@@ -102,13 +104,3 @@ class BrokenMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Fail."""
         raise RuntimeError(SENTINEL)
-
-
-@cached.get("")
-async def cached_list() -> list[int]:
-    return [1, 2, 3]
-
-
-@cached.get("/missing")
-async def cached_missing() -> list[int]:
-    raise HTTPException(404)

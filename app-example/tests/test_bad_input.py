@@ -10,7 +10,7 @@ from app.database import Session
 from app.edge.json_bodies import MAX_DEPTH, problem_of
 from app.main import create_app
 from tests.edge_routes import edge_app
-from tests.support import serve, valid_settings
+from tests.support import serve, signed_in, valid_settings
 
 pytestmark = pytest.mark.control("strict-input-validation")
 
@@ -61,7 +61,8 @@ def assert_refused(response: httpx.Response, logged: str) -> None:
 async def test_a_bad_body_is_refused_and_not_repeated(capsys: pytest.CaptureFixture[str], name: str) -> None:
     content, kind = BODIES[name]
     async with serve(create_app(valid_settings())) as client:
-        response = await client.post("/v1/orders", content=content, headers={"Content-Type": kind} if kind else {})
+        headers = {**signed_in(valid_settings()), **({"Content-Type": kind} if kind else {})}
+        response = await client.post("/v1/orders", content=content, headers=headers)
     assert_refused(response, capsys.readouterr().out)
 
 
@@ -82,7 +83,7 @@ async def test_a_bad_body_is_refused_and_not_repeated(capsys: pytest.CaptureFixt
 )
 async def test_a_bad_address_is_refused_and_not_repeated(capsys: pytest.CaptureFixture[str], target: str) -> None:
     async with serve(create_app(valid_settings())) as client:
-        response = await client.get(target)
+        response = await client.get(target, headers=signed_in(valid_settings()))
     assert_refused(response, capsys.readouterr().out.replace(f'"path": "/v1/orders/{SECRET}"', ""))
 
 

@@ -62,7 +62,7 @@ async def test_a_listed_origin_may_call_with_its_token(method: str) -> None:
     assert preflight.status_code == 200
     for response in (preflight, answer):
         assert response.headers.get_list("Access-Control-Allow-Origin") == ["https://shop.test"]
-        assert "Access-Control-Allow-Credentials" not in response.headers
+        assert response.headers.get_list("Access-Control-Allow-Credentials") == ["true"]
         assert "Origin" in response.headers["Vary"]
     assert "X-Request-ID" in answer.headers["Access-Control-Expose-Headers"]
 

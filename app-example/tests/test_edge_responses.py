@@ -4,12 +4,13 @@ import pytest
 
 from app.main import create_app
 from tests.edge_routes import edge_app
-from tests.support import production_settings, serve, valid_settings
+from tests.support import production_settings, serve, signed_in, valid_settings
 
 ANSWERS = [
     ("GET", "/healthz/live", 200),
     ("GET", "/healthz/ready", 503),
     ("GET", "/v1/edge/headers", 200),
+    ("GET", "/v1/edge/failing/404", 404),
     ("GET", "/v1/edge/stream", 200),
     ("GET", "/v1/edge/redirect", 307),
     ("GET", "/v1/edge/html", 200),
@@ -26,7 +27,7 @@ ANSWERS = [
 @pytest.mark.parametrize(("method", "path", "status"), ANSWERS)
 async def test_every_answer_has_each_header_exactly_once(method: str, path: str, status: int) -> None:
     async with serve(edge_app()) as client:
-        response = await client.request(method, path)
+        response = await client.request(method, path, headers=signed_in(production_settings()))
     assert response.status_code == status
     assert response.headers.get_list("X-Content-Type-Options") == ["nosniff"]
     assert response.headers.get_list("X-Frame-Options") == ["DENY"]
@@ -34,6 +35,23 @@ async def test_every_answer_has_each_header_exactly_once(method: str, path: str,
     assert len(response.headers.get_list("Content-Security-Policy")) == 1
     (cache,) = response.headers.get_list("Cache-Control")
     assert cache == ("private, max-age=5" if path == "/v1/edge/headers" else "no-store")
+
+
+@pytest.mark.control("cache-control-headers")
+@pytest.mark.parametrize("origin", [{}, {"Origin": "https://shop.test"}])
+async def test_what_others_may_keep_is_kept_for_each_origin(origin: dict[str, str]) -> None:
+    async with serve(edge_app()) as client:
+        headers = (await client.get("/v1/edge/public", headers=origin)).headers
+    assert headers.get_list("Cache-Control") == ["public, max-age=60"]
+    assert sorted(", ".join(headers.get_list("Vary")).split(", ")) == ["Accept", "Origin"]
+
+
+@pytest.mark.control("cache-control-headers")
+async def test_what_somebody_signed_in_reads_is_kept_by_nobody() -> None:
+    settings = production_settings()
+    async with serve(edge_app(settings)) as client:
+        response = await client.get("/v1/edge/stream", headers=signed_in(settings))
+    assert response.headers.get_list("Cache-Control") == ["no-store"]
 
 
 @pytest.mark.control("security-headers")

@@ -11,7 +11,7 @@ import pytest
 
 from app.errors import MAX_ERRORS, MAX_PLACE_LENGTH
 from tests.edge_routes import SENTINEL, BrokenMiddleware, edge_app
-from tests.support import serve
+from tests.support import production_settings, serve, signed_in
 
 UNFORESEEN = ["/v1/edge/broken", "/v1/edge/broken-dependency"]
 
@@ -20,6 +20,7 @@ UNFORESEEN = ["/v1/edge/broken", "/v1/edge/broken-dependency"]
 async def client() -> AsyncGenerator[httpx.AsyncClient]:
     """Give a client of an application with routes that fail."""
     async with serve(edge_app()) as client:
+        client.headers.update(signed_in(production_settings()))
         yield client
 
 
@@ -58,7 +59,7 @@ async def test_every_error_is_a_problem_whose_trace_is_in_the_logs(
     capsys: pytest.CaptureFixture[str], method: str, path: str, status: int
 ) -> None:
     async with serve(edge_app()) as client:
-        response = await client.request(method, path)
+        response = await client.request(method, path, headers=signed_in(production_settings()))
     assert_problem(response, status)
     (line,) = [line for line in lines(capsys) if line["message"] == "request"]
     assert (line["trace_id"], line["status"]) == (response.json()["trace_id"], status)

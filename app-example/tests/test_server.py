@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support import ROOT, production_environment
+from tests.support import ROOT, production_environment, production_settings, signed_in
 
 START_SECONDS = 60
 """Generous: a machine that runs other things as well needs ten times what an idle one does."""
@@ -34,7 +34,9 @@ def test_every_line_from_start_to_end_is_json(port: int) -> None:
     with _server(VALID, port) as process:
         _wait_until_live(port)
         address = f"http://127.0.0.1:{port}/v1/orders?token=hunter2"
-        assert httpx.get(address, headers={"Host": "orders.test"}).status_code == 503
+        assert (
+            httpx.get(address, headers={**signed_in(production_settings()), "Host": "orders.test"}).status_code == 503
+        )
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=START_SECONDS)
     lines: list[dict[str, Any]] = [json.loads(line) for line in out.splitlines()]

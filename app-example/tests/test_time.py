@@ -28,9 +28,9 @@ async def test_no_column_has_a_time_without_its_zone(database_url: str) -> None:
 
 
 @pytest.mark.services
-async def test_a_stored_time_is_answered_in_utc(client: httpx.AsyncClient, database_url: str) -> None:
+async def test_a_stored_time_is_answered_in_utc(member: httpx.AsyncClient, database_url: str) -> None:
     assert await execute(database_url, "SELECT current_setting('TimeZone')") != ["UTC"]
-    placed = (await client.post("/v1/orders", json={"sku": "MUG-1", "quantity": 1})).json()
+    placed = (await member.post("/v1/orders", json={"sku": "MUG-1", "quantity": 1})).json()
     assert placed["created_at"].endswith("Z")
     assert abs(datetime.now(UTC) - datetime.fromisoformat(placed["created_at"])) < timedelta(minutes=5)
 

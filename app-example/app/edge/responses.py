@@ -91,6 +91,9 @@ def finished(headers: Iterable[tuple[bytes, bytes]], status: int) -> RawHeaders:
     kept += HARDENING
     if NO_STORE[0] not in names:
         kept.append(NO_STORE)
+    elif not any(name == b"vary" and b"origin" in value.lower() for name, value in kept):
+        # Kept for a page of one origin, it would lack what a page of another needs.
+        kept.append((b"vary", b"Origin"))
     if _POLICY[0] not in names:
         kept.append(_POLICY)
     return kept
