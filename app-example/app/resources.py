@@ -5,6 +5,7 @@ once, at startup, by the module that knows it. Deliberately connects to nothing:
 readiness, while a dependency is away.
 """
 
+from asyncio import TaskGroup
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TypedDict
@@ -14,10 +15,16 @@ from fastapi_platform_runtime.health import Health
 from redis.asyncio import Redis
 
 from app.assistant.service import AssistantService, open_assistant
+from app.auth.passwords import Passwords, open_passwords
+from app.auth.reset_messages import NoResetMessages, ResetMessages
+from app.auth.resets import open_tasks
 from app.auth.tokens import AccessTokens
+from app.cache import Cache
 from app.database import Database, open_database
+from app.flags import Flags
 from app.health import open_health
 from app.outbound import Outbound, open_outbound
+from app.rate_limits import RateLimits, open_rate_limits
 from app.redis import open_redis
 from app.settings import Settings
 
@@ -29,10 +36,16 @@ class State(TypedDict):
 
     access_tokens: AccessTokens
     assistant: AssistantService
+    cache: Cache
     database: Database
+    flags: Flags
     health: Health
     outbound: Outbound
+    passwords: Passwords
+    rate_limits: RateLimits
     redis: Redis | None
+    reset_messages: ResetMessages
+    reset_tasks: TaskGroup
     settings: Settings
 
 
@@ -48,10 +61,16 @@ def lifespan(settings: Settings) -> Lifespan:
             yield State(
                 access_tokens=AccessTokens.of(settings),
                 assistant=open_assistant(settings, outbound),
+                cache=Cache(redis),
                 database=database,
+                flags=Flags(redis),
                 health=open_health(settings, database, redis),
                 outbound=outbound,
+                passwords=await stack.enter_async_context(open_passwords()),
+                rate_limits=open_rate_limits(settings, redis),
                 redis=redis,
+                reset_messages=NoResetMessages(),
+                reset_tasks=await stack.enter_async_context(open_tasks()),
                 settings=settings,
             )
 
