@@ -142,7 +142,9 @@ async def test_no_route_holds_the_event_loop(database_url: str, redis_url: str) 
                 response = await asyncio.create_task(client.request(**request))
             assert held.found == [], name
             assert response.status_code < 500, (name, response.text)
-            assert response.status_code != 422, f"{name}: give its schema an example that is valid: {response.text}"
+            assert '"errors":' not in response.text, (
+                f"{name}: give its schema an example that is valid: {response.text}"
+            )
 
 
 async def test_the_watch_sees_both_ways_of_holding_the_loop() -> None:
