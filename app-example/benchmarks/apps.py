@@ -13,7 +13,12 @@ from app.products.service import product_service
 from app.settings import Settings
 
 PRODUCT = ProductRead(
-    id=UUID(int=1), sku="MUG-1", name="Mug", price_cents=900, created_at=datetime(2026, 11, 21, tzinfo=UTC)
+    id=UUID(int=1),
+    sku="MUG-1",
+    name="Mug",
+    price_cents=900,
+    created_at=datetime(2026, 11, 21, tzinfo=UTC),
+    updated_at=datetime(2026, 11, 21, tzinfo=UTC),
 )
 
 

@@ -1,7 +1,7 @@
 """`python -m benchmarks.throughput`: what the application adds to a bare FastAPI route.
 
-Owns the comparison: the product read, with everything around it but the database, against a FastAPI application that has
-one route with the same answer, both under the same server, in turns within one run. Prints requests a second, the 99th
+Owns the comparison: the product read, with everything around it but the database, against an application that has one
+route with the same answer, both under the same server, in turns within one run. Prints requests a second, the 99th
 percentile and resident memory, each round's ratio and their medians. Deliberately passes no judgement: the figures
 wanted are a ratio of 0.7 or more, and a percentile of 2 times or less.
 
