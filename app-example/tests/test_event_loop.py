@@ -27,7 +27,7 @@ HELD_SECONDS = 0.1
 """Longest computing in one step of the loop: all other requests wait for it. Counted in the thread's own CPU time,
 which a busy machine does not stretch."""
 PROBES = ("/healthz/live", "/healthz/ready", "/healthz/startup")
-ONE = hypothesis_settings(database=None, max_examples=1, phases=[Phase.generate])
+ANY = hypothesis_settings(database=None, max_examples=1000, phases=[Phase.generate])
 
 
 class Held:
@@ -96,7 +96,9 @@ def text(schema: dict[str, Any]) -> str:
     if schema.get("format") in formats:
         return formats[schema["format"]]
     if pattern := schema.get("pattern"):
-        return find(st.from_regex(str(pattern), fullmatch=True), lambda _: True, settings=ONE)
+        shortest = schema.get("minLength", 1)
+        matching = st.from_regex(str(pattern), fullmatch=True)
+        return find(matching, lambda value: len(value.strip()) >= shortest, settings=ANY)
     return "example text long enough for a password"[: schema.get("maxLength", 100)].ljust(schema.get("minLength", 1))
 
 
