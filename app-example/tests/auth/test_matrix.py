@@ -24,15 +24,14 @@ PUBLIC = {
     ("GET", "/healthz/ready"),
     ("GET", "/healthz/startup"),
     ("GET", "/openapi.json"),
-    ("GET", "/v1/orders"),
-    ("GET", "/v1/orders/{order_id}"),
+    ("GET", "/v1/products"),
+    ("GET", "/v1/products/{sku}"),
     ("POST", "/v1/auth/password-reset"),
     ("POST", "/v1/auth/password-reset/confirmation"),
     ("POST", "/v1/auth/refresh"),
     ("POST", "/v1/auth/register"),
     ("POST", "/v1/auth/sign-out"),
     ("POST", "/v1/auth/token"),
-    ("POST", "/v1/orders"),
 }
 """What anybody may call; everything else must ask who calls."""
 
