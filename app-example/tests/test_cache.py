@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AsyncExitStack, contextmanager
 from uuid import uuid4
 
@@ -239,7 +239,7 @@ async def test_lives_differ_and_what_is_missing_is_not_kept(redis: Redis) -> Non
     assert await redis.exists(ANSWER.of_shop("missing").value_name) == 0
 
 
-def loader(text: str):
+def loader(text: str) -> Callable[[], Awaitable[Answer]]:
     """Return what loads an answer."""
 
     async def load() -> Answer:

@@ -19,13 +19,17 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.auth.passwords import open_passwords
 from app.auth.registration import register
 from app.auth.repository import AccountRepository, RefreshTokenRepository
-from app.auth.schemas import Registration, ResetRequest
+from app.auth.schemas import PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH, Registration, ResetRequest
 from app.auth.tokens import Role
 from app.database import open_database
 from app.settings import Settings, SettingsError
 
 PROGRAM = "python -m app.auth.accounts"
 DONE, REFUSED, USAGE = 0, 1, 2
+_WANTED = {
+    "email": "want an address such as name@example.com",
+    "password": f"want {PASSWORD_MIN_LENGTH} to {PASSWORD_MAX_LENGTH} characters",
+}
 
 
 class CommandError(Exception):
@@ -121,7 +125,7 @@ def _registration(email: str, password: str) -> Registration:
 def _problems(exc: SettingsError | ValidationError) -> str:
     if isinstance(exc, SettingsError):
         return str(exc)
-    return "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors())
+    return "; ".join(f"{error['loc'][0]}: {_WANTED[str(error['loc'][0])]}" for error in exc.errors())
 
 
 if __name__ == "__main__":

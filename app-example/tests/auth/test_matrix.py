@@ -8,7 +8,8 @@ import pytest
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import RouteContext, iter_route_contexts
 
-from app.auth.identity import current_admin, current_identity
+from app.auth.identity import CurrentAdmin, current_admin, current_identity
+from app.auth.tokens import Role
 from app.main import create_app
 from app.settings import Settings
 from tests.auth.support import bearer
@@ -23,15 +24,14 @@ PUBLIC = {
     ("GET", "/healthz/ready"),
     ("GET", "/healthz/startup"),
     ("GET", "/openapi.json"),
-    ("GET", "/v1/orders"),
-    ("GET", "/v1/orders/{order_id}"),
+    ("GET", "/v1/products"),
+    ("GET", "/v1/products/{sku}"),
     ("POST", "/v1/auth/password-reset"),
     ("POST", "/v1/auth/password-reset/confirmation"),
     ("POST", "/v1/auth/refresh"),
     ("POST", "/v1/auth/register"),
     ("POST", "/v1/auth/sign-out"),
     ("POST", "/v1/auth/token"),
-    ("POST", "/v1/orders"),
 }
 """What anybody may call; everything else must ask who calls."""
 
@@ -62,8 +62,14 @@ FOR_ADMINS = sorted(name for name, route in ROUTES.items() if current_admin in a
 
 async def call(method: str, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
     """Call a route with ids that nobody has; neither database nor Redis is there."""
+    app = create_app(SETTINGS)
+
+    @app.get("/v1/administration")
+    async def administration(_identity: CurrentAdmin) -> None:  # pyright: ignore[reportUnusedFunction]
+        pass
+
     concrete = re.sub(r"\{[^}]*\}", "00000000-0000-4000-8000-000000000000", path)
-    async with serve(create_app(SETTINGS)) as client:
+    async with serve(app) as client:
         return await client.request(method, concrete, headers=headers)
 
 
@@ -102,11 +108,13 @@ async def test_a_route_that_is_not_public_refuses_the_token_of_another_service(m
 
 
 @pytest.mark.control("auth-via-dependencies")
-async def test_a_route_for_administrators_refuses_members() -> None:
-    for method, path in FOR_ADMINS:
-        response = await call(method, path, signed_in(SETTINGS))
-        assert response.status_code == 403
-        assert response.headers["Content-Type"] == "application/problem+json"
+@pytest.mark.parametrize(("method", "path"), [*FOR_ADMINS, ("GET", "/v1/administration")])
+async def test_a_route_for_administrators_refuses_members_and_admits_administrators(method: str, path: str) -> None:
+    response = await call(method, path, signed_in(SETTINGS))
+    assert response.status_code == 403
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert (await call(method, path, signed_in(SETTINGS, role=Role.ADMIN))).status_code != 403
+    assert_unauthorized(await call(method, path))
 
 
 @pytest.mark.control("auth-via-dependencies")

@@ -143,8 +143,30 @@ async def test_no_connection_is_held_while_a_password_is_hashed(direct_database_
                 async with asyncio.timeout(20):
                     while held.inside == 0:
                         await asyncio.sleep(0.01)
-                assert (await client.get("/v1/orders")).status_code == 200
+                assert (await client.get("/v1/products")).status_code == 200
                 assert held.done == 0
             finally:
                 held.go.set()
             assert (await signing_in).status_code == 200
+
+
+@pytest.mark.control("refresh-tokens-hashed-revocable")
+@pytest.mark.services
+@pytest.mark.parametrize("change", ["password_hash = password_hash || 'x'", "disabled_at = now()"])
+async def test_a_sign_in_that_an_account_outran_is_refused(direct_database_url: str, change: str) -> None:
+    """Otherwise one that was under way while the password was reset would survive the reset."""
+    app, held = create_app(valid_settings(database_url=direct_database_url)), Held()
+    async with serve(app) as client:
+        email = await signed_up(client)
+        with ThreadPoolExecutor(HASHES_AT_ONCE) as threads:
+            passwords = Passwords(threads, PasswordHash((held,)))
+            app.dependency_overrides[get_passwords] = lambda: passwords
+            signing_in = asyncio.create_task(sign_in(client, email))
+            try:
+                async with asyncio.timeout(20):
+                    while held.inside == 0:
+                        await asyncio.sleep(0.01)
+                await execute(direct_database_url, f"UPDATE users SET {change}")  # noqa: S608
+            finally:
+                held.go.set()
+            assert (await signing_in).status_code == 401
