@@ -35,14 +35,14 @@ class State(TypedDict):
     """What every request finds in `request.state`."""
 
     access_tokens: AccessTokens
-    cache: Cache
     assistant: AssistantService
+    cache: Cache
     database: Database
     flags: Flags
     health: Health
+    outbound: Outbound
     passwords: Passwords
     rate_limits: RateLimits
-    outbound: Outbound
     redis: Redis | None
     reset_messages: ResetMessages
     reset_tasks: TaskGroup
@@ -60,14 +60,14 @@ def lifespan(settings: Settings) -> Lifespan:
             redis = await stack.enter_async_context(open_redis(settings))
             yield State(
                 access_tokens=AccessTokens.of(settings),
-                cache=Cache(redis),
                 assistant=open_assistant(settings, outbound),
+                cache=Cache(redis),
                 database=database,
                 flags=Flags(redis),
                 health=open_health(settings, database, redis),
+                outbound=outbound,
                 passwords=await stack.enter_async_context(open_passwords()),
                 rate_limits=open_rate_limits(settings, redis),
-                outbound=outbound,
                 redis=redis,
                 reset_messages=NoResetMessages(),
                 reset_tasks=await stack.enter_async_context(open_tasks()),

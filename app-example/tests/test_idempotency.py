@@ -24,7 +24,8 @@ SLOW_ORDERS = (
 
 async def order(client: httpx.AsyncClient, **overrides: Any) -> httpx.Response:
     """Place an order under the key."""
-    return await client.post("/v1/orders", **{"json": BODY, "headers": KEY, **overrides})
+    options: dict[str, Any] = {"json": BODY, "headers": KEY, **overrides}
+    return await client.post("/v1/orders", **options)
 
 
 async def test_the_same_request_gets_the_same_answer_and_has_one_effect(

@@ -1,6 +1,5 @@
 """Lists: every order once, at the same cost on every page."""
 
-import json
 from typing import Any
 
 import httpx
@@ -116,7 +115,7 @@ async def rows_read(database_url: str, seen: Observed) -> int:
     for number, value in reversed(list(enumerate(parameters, start=1))):
         statement = statement.replace(f"${number}::", f"'{value}'::")
     (plan,) = await execute(database_url, f"EXPLAIN (ANALYZE, COSTS off, FORMAT JSON) {statement}")
-    return scanned((plan if isinstance(plan, list) else json.loads(plan))[0]["Plan"])
+    return scanned(plan[0]["Plan"])
 
 
 def scanned(node: dict[str, Any]) -> int:

@@ -106,19 +106,13 @@ class _Connection(MockConnection):
         return _Unknown()
 
 
-class _Environment(EnvironmentContext):
-    """Answers no question about the mode: a revision that does something else offline would be judged for that."""
-
-    def is_offline_mode(self) -> bool:
-        raise NeedsDatabase("it asks whether it runs offline")
-
-
 def render(history: History, revision: Revision) -> Rendering:
     """Render one revision as the runner would send it: a backfill outside a transaction, everything else in one."""
     output = _Output(revision.script.path)
     stream: Any = output
-    with _Environment(Config(), history.scripts, as_sql=True) as environment:
+    with EnvironmentContext(Config(), history.scripts, as_sql=True) as environment:
         environment.configure(dialect_name="postgresql", literal_binds=True, output_buffer=stream)
+        environment.is_offline_mode = _asked
         context: Any = environment.get_context()
         impl = context.impl
         context.connection = impl.connection = _Connection(context.dialect, impl.execute)
@@ -161,6 +155,11 @@ def _send(revision: Revision, context: MigrationContext) -> None:
         upgrade()
     finally:
         impl.emit_commit()
+
+
+def _asked() -> bool:
+    """Do not answer: a revision that does something else offline would be judged for that."""
+    raise NeedsDatabase("it asks whether it runs offline")
 
 
 def _noting(alter_column: Callable[..., None], output: _Output) -> Callable[..., None]:

@@ -76,7 +76,9 @@ BROKEN = [
     ("live", GOOD.replace(f"app.router.routes.extend({LIVE})", "pass")),
     ("live", with_('app.add_middleware(__import__("starlette.middleware.trustedhost").middleware.trustedhost'
                    '.TrustedHostMiddleware, allowed_hosts=["shop.example.com"])')),
-    ("live", with_(f"{ROUTE}(lambda probe: os.environ['MISSING'])")),
+    ("live", with_("from starlette.responses import Response; from starlette.routing import Route\n"
+                   "    ask = lambda request: Response(str(request.state.judge))\n"
+                   '    app.router.routes[:] = [Route("/healthz/{probe}", ask)]')),
     ("live", with_(f"import socket\n    {ROUTE}(lambda probe: socket.getaddrinfo('127.0.0.1', 1) and None)")),
     ("live", with_("class Silent:\n        def __init__(self, app): self.app = app\n"
                    "        async def __call__(self, s, r, d):\n"

@@ -123,10 +123,13 @@ GOOD = [
     (EXPAND, sql("INSERT INTO orders VALUES (1, 'a; DROP TABLE orders') -- ; DROP TABLE orders")),
     (EXPAND, outside("DROP INDEX CONCURRENTLY IF EXISTS one", "CREATE INDEX CONCURRENTLY one ON orders (sku)")),
     (EXPAND, outside("ALTER TYPE mood ADD VALUE 'glad'")),
+    (EXPAND, "from alembic import context\n" + outside("SELECT 1").replace("op.get_context", "context.get_context")),
     (EXPAND, sql("SELECT 1")),
     (CONTRACT, sql(f"{ALTER} VALIDATE CONSTRAINT one", f"{ALTER} ALTER COLUMN sku SET NOT NULL")),
     (CONTRACT, outside("DROP INDEX CONCURRENTLY one")),
     (BACKFILL, IN_BATCHES),
+    (BACKFILL, sql("DROP INDEX CONCURRENTLY IF EXISTS one", "CREATE INDEX CONCURRENTLY one ON orders (sku)")),
+    (BACKFILL, sql(f"{ALTER} VALIDATE CONSTRAINT one")),
     (BACKFILL, sql("UPDATE orders SET sku = 'x' WHERE id IN (SELECT id FROM orders WHERE sku IS NULL LIMIT 100)")),
 ]
 

@@ -5,7 +5,7 @@ Expand: what the previous release needs stays, so that it can run on this schema
 The previous release goes on inserting orders without the new columns. Those that must have a value get one from a
 constant default, which Postgres keeps once in the catalogue instead of writing every row; the models have no such
 default, so that this release cannot forget to say whose an order is. Constraints on the table are not valid yet: they
-hold for new rows, and 0004 looks at the old ones without keeping anybody waiting. A later contract, when the previous
+hold for new rows, and 0006 looks at the old ones without keeping anybody waiting. A later contract, when the previous
 release is gone, drops the defaults, `ix_orders_created_at_id`, and null as a product.
 Source: https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-NOTES
 """
