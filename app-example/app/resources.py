@@ -5,7 +5,7 @@ once, at startup, by the module that knows it. Deliberately connects to nothing:
 readiness, while a dependency is away.
 """
 
-from asyncio import TaskGroup
+from asyncio import Semaphore, TaskGroup
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TypedDict
@@ -18,6 +18,7 @@ from app.assistant.service import AssistantService, open_assistant
 from app.auth.passwords import Passwords, open_passwords
 from app.auth.reset_messages import NoResetMessages, ResetMessages
 from app.auth.resets import open_tasks
+from app.attachments.upload import UPLOADS_AT_ONCE
 from app.auth.tokens import AccessTokens
 from app.cache import Cache
 from app.database import Database, open_database
@@ -25,10 +26,19 @@ from app.flags import Flags
 from app.health import open_health
 from app.outbound import Outbound, open_outbound
 from app.rate_limits import RateLimits, open_rate_limits
+from app.exports.webhook import open_outbound
+from app.health import open_health
+from app.queue import JobQueue, open_broker
 from app.redis import open_redis
 from app.settings import Settings
+from app.storage import Storage, open_storage
+from app.work import Parts, open_work
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager["State"]]
+
+
+GRACE_SECONDS = 10
+"""For jobs that run in the API's own process when it ends."""
 
 
 class State(TypedDict):
@@ -40,6 +50,7 @@ class State(TypedDict):
     database: Database
     flags: Flags
     health: Health
+    jobs: JobQueue
     passwords: Passwords
     rate_limits: RateLimits
     outbound: Outbound
@@ -47,6 +58,8 @@ class State(TypedDict):
     reset_messages: ResetMessages
     reset_tasks: TaskGroup
     settings: Settings
+    storage: Storage
+    upload_slots: Semaphore
 
 
 def lifespan(settings: Settings) -> Lifespan:
@@ -58,6 +71,13 @@ def lifespan(settings: Settings) -> Lifespan:
             database = await stack.enter_async_context(open_database(settings.database))
             outbound = await stack.enter_async_context(open_outbound(settings))
             redis = await stack.enter_async_context(open_redis(settings))
+            storage = await stack.enter_async_context(open_storage(settings))
+            broker = await stack.enter_async_context(open_broker(settings))
+            if redis is None:
+                # A developer's machine: there is no worker that could be reached.
+                outbound = await stack.enter_async_context(open_outbound(settings))
+                parts = Parts(broker=broker, database=database, outbound=outbound, redis=None, storage=storage)
+                await stack.enter_async_context(open_work(settings, parts, grace_seconds=GRACE_SECONDS))
             yield State(
                 access_tokens=AccessTokens.of(settings),
                 cache=Cache(redis),
@@ -65,6 +85,7 @@ def lifespan(settings: Settings) -> Lifespan:
                 database=database,
                 flags=Flags(redis),
                 health=open_health(settings, database, redis),
+                jobs=JobQueue(broker),
                 passwords=await stack.enter_async_context(open_passwords()),
                 rate_limits=open_rate_limits(settings, redis),
                 outbound=outbound,
@@ -72,6 +93,8 @@ def lifespan(settings: Settings) -> Lifespan:
                 reset_messages=NoResetMessages(),
                 reset_tasks=await stack.enter_async_context(open_tasks()),
                 settings=settings,
+                storage=storage,
+                upload_slots=Semaphore(UPLOADS_AT_ONCE),
             )
 
     return opened
