@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+NAME = "worker-heartbeat"
 BEAT_SECONDS = 5
 MAX_AGE_SECONDS = 30
 """Older, and the worker is stuck: six beats were missed."""
@@ -17,7 +18,7 @@ MAX_AGE_SECONDS = 30
 
 def path() -> Path:
     """Return where the file is: the temporary folder, the only one that can be written."""
-    return Path(tempfile.gettempdir()) / "orders-worker-heartbeat"
+    return Path(tempfile.gettempdir()) / NAME
 
 
 async def beat() -> None:

@@ -11,8 +11,8 @@ from fastapi_platform_runtime.health import routes as probes
 
 from app import errors, health, logs, resources
 from app.assistant import endpoints as assistant
-from app.auth import endpoints as accounts
 from app.attachments import endpoints as attachments
+from app.auth import endpoints as accounts
 from app.exports import endpoints as exports
 from app.orders import endpoints as orders
 from app.products import endpoints as products

@@ -22,6 +22,9 @@ class Pace:
     """Failures and crashes after which work has failed."""
     work_seconds: float = 600
     """Longest that one attempt takes; far below the age at which an object without a row is swept."""
+    grace_seconds: float = 25
+    """For jobs in progress when the process is told to end; with the closing it stays below the 60 s that the platform
+    gives a worker."""
     sweep_seconds: float = 5
     """Between two looks for what nobody was told of; up to a fifth more, so that workers do not march in step."""
     clean_seconds: float = 3600

@@ -15,30 +15,24 @@ from fastapi_platform_runtime.health import Health
 from redis.asyncio import Redis
 
 from app.assistant.service import AssistantService, open_assistant
+from app.attachments.upload import UPLOADS_AT_ONCE
 from app.auth.passwords import Passwords, open_passwords
 from app.auth.reset_messages import NoResetMessages, ResetMessages
 from app.auth.resets import open_tasks
-from app.attachments.upload import UPLOADS_AT_ONCE
 from app.auth.tokens import AccessTokens
 from app.cache import Cache
 from app.database import Database, open_database
 from app.flags import Flags
 from app.health import open_health
 from app.outbound import Outbound, open_outbound
-from app.rate_limits import RateLimits, open_rate_limits
-from app.exports.webhook import open_outbound
-from app.health import open_health
 from app.queue import JobQueue, open_broker
+from app.rate_limits import RateLimits, open_rate_limits
 from app.redis import open_redis
 from app.settings import Settings
 from app.storage import Storage, open_storage
 from app.work import Parts, open_work
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager["State"]]
-
-
-GRACE_SECONDS = 10
-"""For jobs that run in the API's own process when it ends."""
 
 
 class State(TypedDict):
@@ -75,9 +69,8 @@ def lifespan(settings: Settings) -> Lifespan:
             broker = await stack.enter_async_context(open_broker(settings))
             if redis is None:
                 # A developer's machine: there is no worker that could be reached.
-                outbound = await stack.enter_async_context(open_outbound(settings))
                 parts = Parts(broker=broker, database=database, outbound=outbound, redis=None, storage=storage)
-                await stack.enter_async_context(open_work(settings, parts, grace_seconds=GRACE_SECONDS))
+                await stack.enter_async_context(open_work(settings, parts))
             yield State(
                 access_tokens=AccessTokens.of(settings),
                 cache=Cache(redis),

@@ -18,8 +18,9 @@ from app.exports.jobs import NOTIFY, RUN
 from app.exports.leases import Leases
 from app.exports.outbox import Outbox
 from app.exports.runner import ExportRunner, Outcome
-from app.exports.webhook import Outbound, WebhookNotifier
+from app.exports.webhook import WebhookNotifier
 from app.jobs import Job, JobRunner, Observe
+from app.outbound import Outbound
 from app.pace import PACE, Pace
 from app.queue import JobQueue
 from app.settings import Settings
@@ -46,7 +47,6 @@ async def open_work(
     settings: Settings,
     parts: Parts,
     *,
-    grace_seconds: float,
     observe: Observe = unobserved,
     pace: Pace = PACE,
 ) -> AsyncGenerator[JobRunner]:
@@ -66,7 +66,7 @@ async def open_work(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await runner.stop(grace_seconds)
+        await runner.stop(pace.grace_seconds)
 
 
 def _jobs(settings: Settings, parts: Parts, pace: Pace) -> Mapping[str, Job]:

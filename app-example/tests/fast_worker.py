@@ -1,6 +1,7 @@
-"""The worker process at a pace that a test can wait for: `python -m tests.fast_worker`."""
+"""The worker process at a pace that a test can wait for: `python -m tests.fast_worker GRACE`."""
 
 import sys
+from dataclasses import replace
 
 from app.pace import Pace
 from app.worker.process import main
@@ -13,4 +14,4 @@ PACE = Pace(
 )
 
 if __name__ == "__main__":
-    sys.exit(main(PACE))
+    sys.exit(main(replace(PACE, grace_seconds=float(sys.argv[1]))))

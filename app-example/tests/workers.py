@@ -82,6 +82,15 @@ class Office:
         return [path for path in self.bucket.rglob("*") if path.is_file() and "#" not in path.name]
 
 
+async def running(desk: Office, path: str) -> None:
+    """Wait until somebody works on an export."""
+
+    async def is_running() -> bool:
+        return (await desk.status(path))["status"] == "running"
+
+    await until(is_running)
+
+
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Wait for a condition."""
     with anyio.fail_after(PATIENCE_SECONDS):
@@ -107,12 +116,12 @@ async def office(database_url: str, redis_url: str | None, folder: Path, **more:
 class Worker:
     """A worker process."""
 
-    def __init__(self, environment: dict[str, str], log: Path) -> None:
+    def __init__(self, environment: dict[str, str], log: Path, grace_seconds: float) -> None:
         """Start it."""
         self.log = log
         with log.open("w") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.fast_worker"],
+                [sys.executable, "-m", "tests.fast_worker", str(grace_seconds)],
                 cwd=ROOT,
                 env={**os.environ, **environment},
                 stderr=subprocess.STDOUT,
@@ -151,9 +160,9 @@ class Worker:
 
 
 @contextmanager
-def worker(office: Office, log: Path) -> Generator[Worker]:
+def worker(office: Office, log: Path, *, grace_seconds: float = PATIENCE_SECONDS) -> Generator[Worker]:
     """Run a worker of a service until the end at the latest."""
-    running = Worker(office.environment, log)
+    running = Worker(office.environment, log, grace_seconds)
     try:
         yield running
     finally:

@@ -7,71 +7,21 @@ Deliberately sends ids and no content: whoever wants it fetches it with a token 
 
 import json
 import logging
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
-from typing import Protocol
 from uuid import UUID
 
-import httpx
 from sqlalchemy import func, update
 
 from app.database import Database
 from app.exports.leases import from_now
 from app.exports.models import Export
 from app.exports.runner import Outcome
+from app.outbound import IDEMPOTENCY_KEY, Outbound, UpstreamUnavailableError
 from app.pace import Pace
-from app.settings import Settings
 
-IDEMPOTENCY_KEY = "Idempotency-Key"
 CALL_SECONDS = 60
 """Longer than a call with all its repetitions takes: until then nobody else tries."""
 
 _logger = logging.getLogger(__name__)
-
-
-class Outbound(Protocol):
-    """What is needed of the process's HTTP client, which bounds and repeats calls."""
-
-    async def call(
-        self,
-        service: str,
-        method: str,
-        url: str,
-        *,
-        content: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> httpx.Response:
-        """Call a service."""
-        ...
-
-
-class DirectOutbound:
-    """Calls once, within the limits of the settings."""
-
-    def __init__(self, client: httpx.AsyncClient) -> None:
-        """Take a client with its limits."""
-        self._client = client
-
-    async def call(
-        self,
-        service: str,
-        method: str,
-        url: str,
-        *,
-        content: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> httpx.Response:
-        """Call a service."""
-        return await self._client.request(method, url, content=content, headers=headers)
-
-
-@asynccontextmanager
-async def open_outbound(settings: Settings) -> AsyncGenerator[DirectOutbound]:
-    """Give the HTTP client of the process, and close it in the end."""
-    connect, read = settings.outbound_connect_seconds, settings.outbound_read_seconds
-    timeout = httpx.Timeout(connect=connect, pool=connect, read=read, write=read)
-    async with httpx.AsyncClient(follow_redirects=False, timeout=timeout, trust_env=False) as client:
-        yield DirectOutbound(client)
 
 
 class WebhookNotifier:
@@ -85,7 +35,7 @@ class WebhookNotifier:
         self._pace = pace
 
     async def run(self, export_id: UUID) -> Outcome:
-        """Tell of an export if it is time and nobody else does; raises what the call raised."""
+        """Tell of an export if it is time and nobody else does; raises only what keeps Postgres from being told."""
         attempts = await self._claim(export_id)
         if attempts is None:
             return Outcome.IDLE
@@ -98,8 +48,8 @@ class WebhookNotifier:
                 headers={"Content-Type": "application/json", IDEMPOTENCY_KEY: str(export_id)},
             )
             delivered = response.is_success
-        except Exception as exc:
-            _logger.warning("the webhook was not reached", extra={"fields": {"error": type(exc).__name__}})
+        except UpstreamUnavailableError:
+            # Logged where it was raised.
             delivered = False
         if delivered:
             await self._next(export_id, None)

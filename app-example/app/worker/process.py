@@ -1,8 +1,8 @@
 """The process that does what requests left to be done.
 
 Owns its resources, its signals and its end. At the first SIGTERM it takes nothing new and gives what runs
-`GRACE_SECONDS` to finish; what needs longer goes back to the queue. A second signal ends the process at once: leases
-end by themselves. Deliberately no server: nobody calls a worker.
+`Pace.grace_seconds` to finish; what needs longer goes back to the queue. A second signal ends the process at once:
+leases end by themselves. Deliberately no server: nobody calls a worker.
 """
 
 import asyncio
@@ -18,9 +18,9 @@ from taskiq.receiver import Receiver
 
 from app import heartbeat, logs
 from app.database import open_database
-from app.exports.webhook import open_outbound
 from app.jobs import CONCURRENCY
 from app.main import settings_from_environment
+from app.outbound import open_outbound
 from app.pace import PACE, Pace
 from app.queue import open_broker
 from app.redis import UNAVAILABLE, open_redis
@@ -28,8 +28,6 @@ from app.settings import Settings
 from app.storage import open_storage
 from app.work import Parts, open_work
 
-GRACE_SECONDS = 25
-"""For jobs in progress; with their end and the closing it stays below the 60 s that the platform gives a worker."""
 LISTEN_AGAIN_SECONDS = 2
 """Pause after Redis went away."""
 
@@ -56,7 +54,7 @@ async def work(settings: Settings, pace: Pace) -> None:
             redis=await stack.enter_async_context(open_redis(settings)),
             storage=await stack.enter_async_context(open_storage(settings)),
         )
-        await stack.enter_async_context(open_work(settings, parts, grace_seconds=GRACE_SECONDS, pace=pace))
+        await stack.enter_async_context(open_work(settings, parts, pace=pace))
         beating = asyncio.create_task(heartbeat.beat())
         _logger.info("worker started")
         try:
