@@ -11,7 +11,9 @@ from fastapi_platform_runtime.health import routes as probes
 
 from app import errors, health, logs, resources
 from app.assistant import endpoints as assistant
+from app.attachments import endpoints as attachments
 from app.auth import endpoints as accounts
+from app.exports import endpoints as exports
 from app.orders import endpoints as orders
 from app.products import endpoints as products
 from app.request_context import RequestContext
@@ -44,6 +46,8 @@ def _add_routes(app: FastAPI) -> None:
     app.router.routes.extend(probes(health.judge))
     app.include_router(assistant.router)
     app.include_router(accounts.router)
+    app.include_router(attachments.router)
+    app.include_router(exports.router)
     app.include_router(orders.router)
     app.include_router(products.router)
 
