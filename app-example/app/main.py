@@ -9,7 +9,8 @@ import logging
 from fastapi import FastAPI
 from fastapi_platform_runtime.health import routes as probes
 
-from app import errors, health, logs, resources
+from app import errors, health, logs, resources, telemetry
+from app.error_reports import ReportedErrors
 from app.orders import endpoints as orders
 from app.request_context import RequestContext
 from app.settings import Settings, SettingsError
@@ -23,13 +24,16 @@ _logger = logging.getLogger(__name__)
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Build the application, from the environment when no settings are given."""
     settings = settings or settings_from_environment()
-    logs.configure(settings.service_name, settings.log_level)
+    origin = logs.Origin(settings.service_name, settings.environment.value, settings.release)
+    logs.configure(origin, settings.log_level)
+    traces = telemetry.tracing(settings)
     app = FastAPI(
         title=settings.service_name,
-        lifespan=resources.lifespan(settings),
+        lifespan=resources.lifespan(settings, traces),
         # Without the description there is no docs page either.
         openapi_url=None if settings.is_production else "/openapi.json",
         redoc_url=None,
+        telemetry=telemetry.of_requests(traces),
     )
     _add_routes(app)
     errors.install(app)
@@ -44,6 +48,7 @@ def _add_routes(app: FastAPI) -> None:
 
 def _add_middleware(app: FastAPI) -> None:
     # The last one added is the outermost.
+    app.add_middleware(ReportedErrors)
     app.add_middleware(errors.UnhandledErrors)
     app.add_middleware(RequestContext)
 
@@ -53,6 +58,6 @@ def settings_from_environment() -> Settings:
     try:
         return Settings.from_environment()
     except SettingsError as exc:
-        logs.configure("orders", "INFO")
+        logs.configure(logs.Origin("orders"), "INFO")
         _logger.critical("cannot start: %s", exc)
         raise SystemExit(STARTUP_FAILURE) from None

@@ -15,9 +15,12 @@ from redis.asyncio import Redis
 
 from app.auth.tokens import AccessTokens
 from app.database import Database, open_database
-from app.health import open_health
+from app.error_reports import ErrorReports, open_error_reports
+from app.health import dependencies, open_health
+from app.metrics import Metrics, open_metrics
 from app.redis import open_redis
 from app.settings import Settings
+from app.telemetry import Tracing, open_export
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager["State"]]
 
@@ -27,25 +30,43 @@ class State(TypedDict):
 
     access_tokens: AccessTokens
     database: Database
+    error_reports: ErrorReports
     health: Health
+    metrics: Metrics
     redis: Redis | None
     settings: Settings
+    traces: Tracing | None
 
 
-def lifespan(settings: Settings) -> Lifespan:
-    """Return the lifespan of an application."""
+def lifespan(settings: Settings, traces: Tracing | None = None) -> Lifespan:
+    """Return the lifespan of an application, whose requests may be traced."""
 
     @asynccontextmanager
     async def opened(_app: FastAPI) -> AsyncGenerator[State]:
         async with AsyncExitStack() as stack:
+            # Opened first, closed last: they tell about all the others.
+            await stack.enter_async_context(open_export(settings, traces))
+            metrics = await stack.enter_async_context(open_metrics(settings))
+            error_reports = await stack.enter_async_context(open_error_reports(settings, metrics))
             database = await stack.enter_async_context(open_database(settings.database))
             redis = await stack.enter_async_context(open_redis(settings))
+            asked = dependencies(database, redis)
+            health = open_health(settings, asked)
+            metrics.watch_pool(database.engine)
+            metrics.watch_health(health, [each.name for each in asked])
+            if traces:
+                traces.watch_database(database.engine)
+            if traces and redis:
+                traces.watch_redis(redis)
             yield State(
                 access_tokens=AccessTokens.of(settings),
                 database=database,
-                health=open_health(settings, database, redis),
+                error_reports=error_reports,
+                health=health,
+                metrics=metrics,
                 redis=redis,
                 settings=settings,
+                traces=traces,
             )
 
     return opened
