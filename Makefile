@@ -3,6 +3,7 @@
 
 STACK ?= local
 IMAGE ?= app-example:dev
+# renovate: datasource=pypi depName=uv
 UV_VERSION := 0.13.9
 
 export UV_PYTHON_DOWNLOADS := never
@@ -13,7 +14,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help preview test thorough check services validate engine benchmark doctor docs golden image up down clean
+.PHONY: help preview test thorough check services validate engine benchmark doctor docs golden demo image container sbom up down clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -23,7 +24,7 @@ preview: $(READY) ## show all stacks: no cloud, no credentials, no Pulumi CLI
 
 test: $(READY) ## run the quick tests, which need nothing but Python
 	cd app-example && $(UV) run --frozen --quiet pytest -q
-	$(BIN)/pytest -q --numprocesses auto --dist worksteal -m "not processes and not services"
+	$(BIN)/pytest -q --numprocesses auto --dist worksteal -m "not image and not processes and not services"
 
 check: $(READY) ## lint, types, layers, generated pages, lock
 	$(BIN)/ruff check .
@@ -37,11 +38,11 @@ services: $(READY) ## run the tests with real servers under load, Postgres and P
 	$(BIN)/pytest -q -m services -rs
 
 thorough: $(READY) ## the tests that need nothing but Python, with more examples, and how much of the code they reach
-	HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -q --numprocesses auto --dist worksteal -m "not engine and not services and not validators" \
+	HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -q --numprocesses auto --dist worksteal -m "not engine and not image and not services and not validators" \
 		--cov --cov-report term
 
-validate: $(READY) ## judge the manifests with kubeconform, kubernetes-validate, trivy and checkov (installs them)
-	REQUIRE_TOOLS=1 PATH="$$(UV=$(UV) .ci/tools):$$PATH" $(BIN)/pytest tests/manifests -q
+validate: $(READY) ## judge manifests, Dockerfile, workflows and history with other people's validators (installs them)
+	REQUIRE_TOOLS=1 PATH="$$(UV=$(UV) .ci/tools):$$PATH" $(BIN)/pytest -q -m validators
 
 engine: $(READY) ## compare with the real engine (needs pulumi on PATH)
 	$(BIN)/pytest tests/engine -q -rs
@@ -58,8 +59,18 @@ docs: $(READY) ## write the generated pages
 golden: $(READY) ## write the lists of resources that the tests compare with
 	UPDATE_GOLDEN=1 $(BIN)/pytest tests/infra/test_stack.py -q -k listed
 
-image: ## build the image of the example app (IMAGE=app-example:dev)
-	$$(command -v docker || command -v podman || echo docker) build --tag $(IMAGE) app-example
+demo: | $(UV) ## run the example with Postgres, PgBouncer, Redis and its worker on this machine, until Ctrl-C
+	@cd app-example && exec $(UV) run --frozen --quiet python -m development.demo $(DEMO)
+
+image: ## build the image of the example app with docker, podman or buildah (IMAGE=app-example:dev)
+	@.ci/image/build $(IMAGE)
+
+container: $(READY) ## build that image without a registry, and test it in a container (needs root, on Debian)
+	REQUIRE_TOOLS=1 PATH="$$(UV=$(UV) .ci/tools):$$PATH" $(BIN)/pytest -q -m image -rs
+
+sbom: $(READY) ## the same image in OCI layout, and its bill of materials, into out/
+	.ci/image/here out/orders
+	PATH="$$(UV=$(UV) .ci/tools):$$PATH" .ci/image/sbom out/orders out/orders.cdx.json
 
 up: $(READY) ## deploy a stack (STACK=local)
 	pulumi stack select --create $(STACK)

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi_platform_runtime.engine import EngineSettings
-from sqlalchemy import MetaData, text
+from sqlalchemy import ExceptionContext, MetaData, event, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
@@ -47,10 +47,20 @@ class Database:
 async def open_database(settings: EngineSettings) -> AsyncGenerator[Database]:
     """Give the pool of the process, which connects at the first query, and close it in the end."""
     engine = create_async_engine(**settings.arguments())
+    event.listen(engine.sync_engine, "handle_error", _forget_values)
     try:
         yield Database(engine, async_sessionmaker(engine, expire_on_commit=False))
     finally:
         await engine.dispose()
+
+
+def _forget_values(context: ExceptionContext) -> None:
+    """Take the row away from an error: Postgres quotes it as the detail of a violated constraint, and logs show it."""
+    error: BaseException | None = context.original_exception
+    while error is not None:
+        if getattr(error, "detail", None):
+            error.detail = None  # pyright: ignore[reportAttributeAccessIssue]
+        error = error.__cause__
 
 
 async def get_session(request: Request) -> AsyncIterator[AsyncSession]:

@@ -6,6 +6,7 @@ the log line that has them. Source: https://www.rfc-editor.org/rfc/rfc9457
 """
 
 import logging
+import math
 from collections import defaultdict
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -18,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.outbound import Reason, UpstreamUnavailableError
 from app.request_context import request_id
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
@@ -90,6 +92,7 @@ class UnhandledErrors:
 def install(app: FastAPI) -> None:
     """Give the errors that the framework knows our shape."""
     app.exception_handler(HTTPException)(_http_error)
+    app.exception_handler(UpstreamUnavailableError)(_upstream_error)
     app.exception_handler(RequestValidationError)(_validation_error)
 
 
@@ -104,6 +107,41 @@ async def _validation_error(_request: Request, exc: RequestValidationError) -> J
     return _response(HTTPStatus.UNPROCESSABLE_ENTITY, detail="The request is not valid.", errors=dict(errors))
 
 
+async def _upstream_error(_request: Request, exc: UpstreamUnavailableError) -> JSONResponse:
+    shown = upstream_problem(exc)
+    wait = exc.retry_after_seconds
+    return _response(
+        shown.status, detail=shown.detail, headers=None if wait is None else {"Retry-After": str(math.ceil(wait))}
+    )
+
+
+def upstream_problem(exc: UpstreamUnavailableError) -> Problem:
+    """Return what a client may know of another service that failed, neither which nor where; and log the rest."""
+    fields = {"service": exc.service, "reason": exc.reason, "error": exc.error}
+    _logger.warning("another service is unavailable", extra={"fields": fields})
+    return problem(_UPSTREAM_STATUS[exc.reason], detail="A service that this one needs gave no usable answer.")
+
+
+_UPSTREAM_STATUS = {
+    Reason.BROKEN: HTTPStatus.BAD_GATEWAY,
+    Reason.BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
+    Reason.TIMEOUT: HTTPStatus.GATEWAY_TIMEOUT,
+    Reason.UNREACHABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+def problem(status: int, *, detail: str | None = None, errors: dict[str, list[str]] | None = None) -> Problem:
+    """Describe an error of the request being served."""
+    title = HTTPStatus(status).phrase
+    return Problem(
+        title=title,
+        status=status,
+        detail=None if detail == title else detail,
+        request_id=request_id.get(),
+        errors=errors,
+    )
+
+
 def _response(
     status: int,
     *,
@@ -111,12 +149,5 @@ def _response(
     errors: dict[str, list[str]] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    title = HTTPStatus(status).phrase
-    problem = Problem(
-        title=title,
-        status=status,
-        detail=None if detail == title else detail,
-        request_id=request_id.get(),
-        errors=errors,
-    )
-    return JSONResponse(problem.model_dump(exclude_none=True), status, headers=headers, media_type=PROBLEM_MEDIA_TYPE)
+    shown = problem(status, detail=detail, errors=errors)
+    return JSONResponse(shown.model_dump(exclude_none=True), status, headers=headers, media_type=PROBLEM_MEDIA_TYPE)

@@ -10,8 +10,11 @@ from fastapi import FastAPI
 from fastapi_platform_runtime.health import routes as probes
 
 from app import errors, health, logs, resources, telemetry
+from app.assistant import endpoints as assistant
+from app.auth import endpoints as accounts
 from app.error_reports import ReportedErrors
 from app.orders import endpoints as orders
+from app.products import endpoints as products
 from app.request_context import RequestContext
 from app.settings import Settings, SettingsError
 
@@ -43,7 +46,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def _add_routes(app: FastAPI) -> None:
     app.router.routes.extend(probes(health.judge))
+    app.include_router(accounts.router)
+    app.include_router(assistant.router)
     app.include_router(orders.router)
+    app.include_router(products.router)
 
 
 def _add_middleware(app: FastAPI) -> None:

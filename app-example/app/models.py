@@ -3,8 +3,11 @@
 Owns the list of the modules that have tables. Deliberately has no table itself.
 """
 
+from app import idempotency
+from app.auth import models as accounts
 from app.database import Base
 from app.orders import models as orders
+from app.products import models as products
 
-MODELS = (orders,)
+MODELS = (accounts, idempotency, orders, products)
 METADATA = Base.metadata

@@ -4,9 +4,10 @@ Owns the cursor, which says where a page ended, and the query parameters of ever
 offset and no total: both cost more with every row, and an offset skips or repeats rows while others write.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Self
+from typing import Annotated, Protocol, Self, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Query
@@ -18,6 +19,23 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 # 14 digits reach the year 4253: whatever matches can be decoded.
 _CURSOR_PATTERN = "^[0-9a-f]{1,14}-[0-9a-f]{32}$"
+
+
+class Placed(Protocol):
+    """Whatever has a place in such a list."""
+
+    @property
+    def created_at(self) -> datetime:
+        """Time of creation."""
+        ...
+
+    @property
+    def id(self) -> UUID:
+        """What tells items of the same moment apart."""
+        ...
+
+
+Item = TypeVar("Item", bound=Placed)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +62,17 @@ class PageQuery:
 
     after: Cursor | None
     limit: int
+
+
+def cut(items: Sequence[Item], limit: int) -> tuple[list[Item], str | None]:
+    """Return the first `limit` items, and the token of the next page where there are more.
+
+    Read one more than the limit: whether it is there tells whether there is a next page.
+    """
+    shown = list(items[:limit])
+    if len(items) == len(shown):
+        return shown, None
+    return shown, Cursor(created_at=shown[-1].created_at, id=shown[-1].id).encode()
 
 
 def page_query(

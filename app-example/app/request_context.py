@@ -140,4 +140,4 @@ def _log(scope: Scope, status: int | None, seconds: float) -> None:
             "status": status,
             "duration_ms": round(seconds * 1000, 1),
         }
-        _logger.log(level, "request", extra=fields)
+        _logger.log(level, "request", extra={"fields": fields})

@@ -5,6 +5,7 @@ once, at startup, by the module that knows it. Deliberately connects to nothing:
 readiness, while a dependency is away.
 """
 
+from asyncio import TaskGroup
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TypedDict
@@ -13,11 +14,19 @@ from fastapi import FastAPI
 from fastapi_platform_runtime.health import Health
 from redis.asyncio import Redis
 
+from app.assistant.service import AssistantService, open_assistant
+from app.auth.passwords import Passwords, open_passwords
+from app.auth.reset_messages import NoResetMessages, ResetMessages
+from app.auth.resets import open_tasks
 from app.auth.tokens import AccessTokens
+from app.cache import Cache
 from app.database import Database, open_database
 from app.error_reports import ErrorReports, open_error_reports
+from app.flags import Flags
 from app.health import dependencies, open_health
 from app.metrics import Metrics, open_metrics
+from app.outbound import Outbound, open_outbound
+from app.rate_limits import RateLimits, open_rate_limits
 from app.redis import open_redis
 from app.settings import Settings
 from app.telemetry import Tracing, open_export
@@ -29,11 +38,19 @@ class State(TypedDict):
     """What every request finds in `request.state`."""
 
     access_tokens: AccessTokens
+    cache: Cache
+    assistant: AssistantService
     database: Database
     error_reports: ErrorReports
+    flags: Flags
     health: Health
     metrics: Metrics
+    passwords: Passwords
+    rate_limits: RateLimits
+    outbound: Outbound
     redis: Redis | None
+    reset_messages: ResetMessages
+    reset_tasks: TaskGroup
     settings: Settings
     traces: Tracing | None
 
@@ -49,24 +66,42 @@ def lifespan(settings: Settings, traces: Tracing | None = None) -> Lifespan:
             metrics = await stack.enter_async_context(open_metrics(settings))
             error_reports = await stack.enter_async_context(open_error_reports(settings, metrics))
             database = await stack.enter_async_context(open_database(settings.database))
+            outbound = await stack.enter_async_context(open_outbound(settings, traces))
             redis = await stack.enter_async_context(open_redis(settings))
-            asked = dependencies(database, redis)
-            health = open_health(settings, asked)
-            metrics.watch_pool(database.engine)
-            metrics.watch_health(health, [each.name for each in asked])
-            if traces:
-                traces.watch_database(database.engine)
-            if traces and redis:
-                traces.watch_redis(redis)
+            assistant = open_assistant(settings, outbound)
+            metrics.gauge("model_calls_in_progress", "Calls of the model that run", lambda: assistant.turns.in_use)
+            metrics.gauge("model_callers_waiting", "Callers that wait for their turn", lambda: assistant.turns.waiting)
             yield State(
                 access_tokens=AccessTokens.of(settings),
+                cache=Cache(redis),
+                assistant=assistant,
                 database=database,
                 error_reports=error_reports,
-                health=health,
+                flags=Flags(redis),
+                health=_watched(settings, database, redis, metrics, traces),
                 metrics=metrics,
+                passwords=await stack.enter_async_context(open_passwords()),
+                rate_limits=open_rate_limits(settings, redis),
+                outbound=outbound,
                 redis=redis,
+                reset_messages=NoResetMessages(),
+                reset_tasks=await stack.enter_async_context(open_tasks()),
                 settings=settings,
                 traces=traces,
             )
 
     return opened
+
+
+def _watched(
+    settings: Settings, database: Database, redis: Redis | None, metrics: Metrics, traces: Tracing | None
+) -> Health:
+    asked = dependencies(database, redis)
+    health = open_health(settings, asked)
+    metrics.watch_pool(database.engine)
+    metrics.watch_health(health, [each.name for each in asked])
+    if traces:
+        traces.watch_database(database.engine)
+    if traces and redis:
+        traces.watch_redis(redis)
+    return health

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, asynccontextmanager
 from urllib.parse import urlsplit
 
 from fastapi.telemetry import TelemetryConfig
-from httpx import AsyncClient
+from httpx import AsyncClient  # noqa: TID251 - a type: `app.outbound` makes it
 from opentelemetry import propagate
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter

@@ -6,6 +6,7 @@ containers: `compose.yaml` is for those who have them.
 """
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -18,6 +19,9 @@ from pathlib import Path
 
 PASSWORD = "only-on-this-machine"
 """The superuser's; Postgres listens on loopback."""
+PGBOUNCER = ("pgbouncer", "pgbouncer")
+REDIS = ("redis-server", "redis-server")
+"""Program and Debian package."""
 START_SECONDS = 20
 ACCOUNT = "postgres" if os.getuid() == 0 else None
 """Who runs the servers: Postgres refuses root."""
@@ -76,7 +80,7 @@ def pgbouncer(server: Postgres, port: int | None = None) -> Generator[int]:
     Raises:
         MissingProgramError: It is not installed.
     """
-    program = _program("pgbouncer", "pgbouncer")
+    program = _program(*PGBOUNCER)
     port = port or free_port()
     with _folder() as folder:
         (folder / "users").write_text(f'"postgres" "{PASSWORD}"\n')
@@ -96,12 +100,30 @@ def redis(port: int | None = None) -> Generator[str]:
     Raises:
         MissingProgramError: It is not installed.
     """
-    program = _program("redis-server", "redis-server")
+    program = _program(*REDIS)
     port = port or free_port()
     with _folder() as folder:
         options = ("--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--appendonly", "yes")
         with _process(program, *options, port=port):
             yield f"redis://127.0.0.1:{port}/0"
+
+
+def missing() -> list[str]:
+    """Return what is not installed, each with how to get it; empty when all of it is there."""
+    problems: list[str] = []
+    for find in (_postgres_programs, lambda: _program(*PGBOUNCER), lambda: _program(*REDIS)):
+        try:
+            find()
+        except MissingProgramError as exc:
+            problems.append(str(exc))
+    return problems
+
+
+def pgbouncer_tracks_statements() -> bool:
+    """Whether the installed PgBouncer knows prepared statements in transaction mode, which is from 1.21 on."""
+    told = subprocess.run([_program(*PGBOUNCER), "--version"], capture_output=True, text=True, check=True, timeout=10)
+    major, minor = re.findall(r"\d+", told.stdout)[:2]
+    return (int(major), int(minor)) >= (1, 21)
 
 
 def free_port() -> int:
@@ -113,7 +135,15 @@ def free_port() -> int:
 
 @contextmanager
 def _process(*words: str, port: int) -> Generator[None]:
-    process = subprocess.Popen(words, user=ACCOUNT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
+    # In a session of its own: a Ctrl-C is for whoever started the services, who stops them in their order.
+    process = subprocess.Popen(
+        words,
+        cwd="/",
+        start_new_session=True,
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        user=ACCOUNT,
+    )
     try:
         _wait_until_listening(process, port)
         yield

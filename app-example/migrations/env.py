@@ -41,6 +41,8 @@ async def migrate_online() -> None:
             open_database(EngineSettings.from_environment(os.environ)) as database,
             database.engine.connect() as connection,
         ):
+            # A backfill builds indexes concurrently, which no transaction can; the runner does it for backfills alone.
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
             await connection.run_sync(migrate)
     except (EngineSettingsError, OSError, SQLAlchemyError) as exc:
         raise CommandError(f"{type(exc).__name__}: {exc}") from exc

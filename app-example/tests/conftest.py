@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.main import create_app
 from development import services
-from tests.support import migrate, serve, valid_settings
+from tests.support import THROUGH_PGBOUNCER, execute, insert_products, migrate, serve, signed_in, valid_settings
 
 Service = TypeVar("Service")
 
@@ -95,7 +95,7 @@ def database_url(request: pytest.FixtureRequest, postgres: services.Postgres, di
     if request.param == "direct":
         return direct_database_url
     port: int = request.getfixturevalue("pgbouncer")
-    return postgres.url(str(make_url(direct_database_url).database), port=port)
+    return f"{postgres.url(str(make_url(direct_database_url).database), port=port)}?{THROUGH_PGBOUNCER}"
 
 
 @pytest.fixture
@@ -103,6 +103,14 @@ async def client(database_url: str, redis_url: str) -> AsyncGenerator[httpx.Asyn
     """Give a client of a service with its database and Redis."""
     async with serve(create_app(valid_settings(database_url=database_url, redis_url=redis_url))) as client:
         yield client
+
+
+@pytest.fixture
+async def member(client: httpx.AsyncClient, database_url: str) -> httpx.AsyncClient:
+    """Give that client as somebody of a tenant, in a shop that has mugs."""
+    await execute(database_url, insert_products("MUG-1"))
+    client.headers.update(signed_in(valid_settings(database_url=database_url)))
+    return client
 
 
 @contextmanager

@@ -26,6 +26,11 @@ ROOT = Path(__file__).parent.parent
 UNREACHABLE_DATABASE_URL = "postgresql://orders:hunter2@127.0.0.1:1/orders"
 """Nothing listens on port 1: connecting is refused at once."""
 
+THROUGH_PGBOUNCER = "application_name=through-pgbouncer"
+"""Part of an address that leads through PgBouncer: `valid_settings` then says what a deployment says of its pooler."""
+UNTRACKED: dict[str, object] = {"database_pooler_prepared_statements": 0, "database_statement_cache_size": 0}
+"""Debian's PgBouncer is older than 1.21: it tracks no prepared statements, which end with the server's connection."""
+
 Conversation = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -40,6 +45,8 @@ def valid_settings(**overrides: object) -> Settings:
         "database_url": UNREACHABLE_DATABASE_URL,
         **overrides,
     }
+    if THROUGH_PGBOUNCER in str(values["database_url"]):
+        values = {**UNTRACKED, **values}
     of_database = {name.upper(): str(values[name]) for name in values if name.startswith("database_")}
     rest = {name: value for name, value in values.items() if not name.startswith("database_")}
     return Settings.model_validate({**rest, "database": EngineSettings.from_environment(of_database)})
@@ -116,6 +123,23 @@ async def execute(database_url: str, *statements: str) -> list[Any]:
                 result = await connection.execute(text(statement))
                 rows = list(result.scalars()) if result.returns_rows else []
     return rows
+
+
+@asynccontextmanager
+async def held_lock(database_url: str, key: int = 1) -> AsyncGenerator[None]:
+    """Hold an advisory lock of Postgres, for which a trigger or a statement of a test then waits."""
+    async with (
+        open_database(valid_settings(database_url=database_url).database) as database,
+        database.engine.begin() as connection,
+    ):
+        await connection.execute(text(f"SELECT pg_advisory_xact_lock({key})"))
+        yield
+
+
+def insert_products(*skus: str) -> str:
+    """Write a statement that stores products, each named after its SKU."""
+    rows = ", ".join(f"(gen_random_uuid(), '{sku}', 'Name of {sku}', 1200)" for sku in skus)
+    return f"INSERT INTO products (id, sku, name, price_cents) VALUES {rows}"  # noqa: S608
 
 
 def alembic(database_url: str, *arguments: str) -> subprocess.CompletedProcess[str]:

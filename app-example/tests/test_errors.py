@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 
 from app.main import create_app
-from tests.support import production_settings, serve
+from tests.support import production_settings, serve, signed_in
 
 SENTINEL = "sentinel-4711"
 
@@ -38,6 +38,7 @@ def broken_app() -> FastAPI:
 async def client() -> AsyncGenerator[httpx.AsyncClient]:
     """Give a client of the broken application."""
     async with serve(broken_app()) as client:
+        client.headers.update(signed_in(production_settings()))
         yield client
 
 

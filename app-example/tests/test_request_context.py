@@ -126,7 +126,7 @@ async def test_the_line_of_a_request_has_its_outcome_and_neither_path_nor_query(
         await client.get("/v1/orders/hunter2?limit=0&token=hunter2")
     out = capsys.readouterr().out
     (line,) = [json.loads(line) for line in out.splitlines()]
-    wanted = {"method": "GET", "route": "/v1/orders/{order_id}", "status": 422, "severity": "INFO"}
+    wanted = {"method": "GET", "route": "/v1/orders/{order_id}", "status": 401, "severity": "INFO"}
     assert line.items() >= wanted.items()
     assert line["duration_ms"] >= 0
     assert line["timestamp"].endswith("+00:00")

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support import ROOT, production_environment
+from tests.support import ROOT, production_environment, production_settings, signed_in
 
 SERVE = "fastapi_platform_runtime.serve"
 VALID = {**production_environment(), "METRICS_PORT": "0"}
@@ -35,7 +35,8 @@ def port() -> int:
 def test_every_line_from_start_to_end_is_json(port: int) -> None:
     with _server({**VALID, "ALLOWED_HOSTS": "127.0.0.1", "RELEASE": "r-17"}, port, lame_duck=1) as process:
         _wait_until_live(port)
-        assert httpx.get(f"http://127.0.0.1:{port}/v1/orders?token=hunter2").status_code == 500
+        url, headers = f"http://127.0.0.1:{port}/v1/orders?token=hunter2", signed_in(production_settings())
+        assert httpx.get(url, headers={**headers, "Host": "orders.test"}).status_code == 500
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=START_SECONDS)
     lines: list[dict[str, Any]] = [json.loads(line) for line in out.splitlines()]

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alembic.config import Config
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from . import revisions, store
@@ -29,6 +29,11 @@ from .session import PASSING, STATEMENT_TIMEOUT, Deadline, limit, session, sqlst
 PROGRAM = "python -m fastapi_platform_runtime.migrate"
 DESCRIPTION = "Apply Alembic's revisions once, safely, beside other runners and the release that serves."
 VARIABLE = "DATABASE_URL"
+WANTED = "want postgresql://USER:PASSWORD@HOST:PORT/DATABASE, of Postgres itself and not of a pooler"
+EPILOG = "\n".join(
+    (f"{VARIABLE} says where: {WANTED}.", "Lines are JSON; the last one says what happened. Exit status:",
+     *(f"  {int(each):<4} {each.name.lower():<12} {each.meaning}" for each in Outcome))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Stop as stop:
         return report.end(stop.outcome, str(stop))
     except asyncio.CancelledError:
-        return report.end(Outcome.TERMINATED, "ended by a signal; the revision in progress was rolled back")
+        return report.end(Outcome.TERMINATED, "ended by a signal; what was not committed is rolled back, run again")
     except DBAPIError as exc:
         return report.end(Outcome.FAILED, f"the database failed: {told(exc)}")
     except Exception as exc:
@@ -62,11 +67,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = argparse.ArgumentParser(prog=PROGRAM, description=DESCRIPTION, allow_abbrev=False)
+    made = argparse.ArgumentParser(
+        prog=PROGRAM, description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add = made.add_argument
     add("mode", nargs="?", choices=("run", "verify", "skip"), default="run",
         help="run: apply what is missing; verify: only look, and fail when something is; skip: do nothing")
-    add("--config", type=Path, default=Path("alembic.ini"), help="Alembic's configuration (%(default)s)")
+    add("--config", type=Path, default=Path("alembic.ini"), metavar="FILE",
+        help="Alembic's configuration (%(default)s)")
     add("--deadline", type=_seconds, default=600.0, metavar="SECONDS",
         help="give up waiting, for the database, another runner or a lock, after so long in all (%(default)g)")
     add("--connect-timeout", type=_seconds, default=30.0, metavar="SECONDS",
@@ -77,7 +86,8 @@ def parser() -> argparse.ArgumentParser:
         help="longest that a statement takes; 0 for no limit (%(default)g)")
     add("--accept-downtime", action="store_true",
         help="apply a contract although the release that serves may need what it takes away")
-    add("--termination-log", type=Path, default=Path("/dev/termination-log"), help="written to where it exists")
+    add("--termination-log", type=Path, default=Path("/dev/termination-log"), metavar="FILE",
+        help="gets the last message when it exists; Kubernetes shows it (%(default)s)")
     return made
 
 
@@ -90,7 +100,7 @@ async def _until_signal(address: str, options: argparse.Namespace, report: Repor
     config = _alembic(options.config)
     history = revisions.read(config)
     if not address:
-        raise Stop(Outcome.USAGE, f"{VARIABLE} is not set: want postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+        raise Stop(Outcome.USAGE, f"{VARIABLE} is not set: {WANTED}")
     connecting = Deadline.after(min(options.connect_timeout, options.deadline))
     async with session(address, connecting) as connection:
         place = store.Place.of(config)
@@ -110,8 +120,9 @@ async def _verify(connection: AsyncConnection, history: History, place: store.Pl
         return pending
     if pending:
         names = ", ".join(each.id for each in pending[:10])
-        raise Stop(Outcome.BEHIND, f"{len(pending)} revisions have not been applied: {names}")
-    return f"the database is at {state.revision}, as this image needs it"
+        verb = "has" if len(pending) == 1 else "have"
+        raise Stop(Outcome.BEHIND, f"{_count(len(pending))} {verb} not been applied: {names}")
+    return f"{_at(state)}, as this image needs it"
 
 
 def _pending(history: History, state: store.State) -> tuple[Revision, ...] | str:
@@ -144,31 +155,38 @@ class _Run:
         if isinstance(pending, str):
             return pending
         if not pending:
-            return f"nothing to do: the database is at {state.revision}"
+            return f"nothing to do: {_at(state)}"
         early = revisions.too_early(pending, self.history.upto(state.revision))
         if early is not None and not accept_downtime:
             raise Stop(
                 Outcome.EARLY, f"revision {early.id} takes away what images before {early.oldest_compatible} need, "
                 f"and the database is at {state.revision}: release an image that ends with {early.oldest_compatible} "
-                "first, or accept downtime; nothing was changed"
+                "first, or insist with --accept-downtime; nothing was changed"
             )
         for number, revision in enumerate(pending, start=1):
             self.report.say("revision", f"{number} of {len(pending)}: {revision.id} {revision.title}",
                             revision=revision.id, phase=revision.phase)
             await self._apply(revision)
-        return f"applied {len(pending)} revisions: the database is at {pending[-1].id}"
+        return f"applied {_count(len(pending))}: the database is at {pending[-1].id}"
 
     async def _apply(self, revision: Revision) -> None:
         """Apply one revision, again and again while nothing but a lock stands in the way."""
+
+        def told_rows(rows: int, seconds: float) -> None:
+            per_second = round(rows / seconds) if seconds else 0
+            self.report.say("progress", f"{revision.id} has written {rows} rows, {per_second} a second",
+                            revision=revision.id, rows=rows, seconds=round(seconds, 1))
+
         attempt = 0
         while True:
             left = self.limits.deadline.left_seconds
             await limit(self.connection, max(min(self.limits.lock, left), 0.1), self.limits.statement)
             try:
-                await self.connection.run_sync(store.apply, self.place, self.history.scripts, revision)
+                await self.connection.run_sync(store.apply, self.place, self.history.scripts, revision, told_rows)
             except Exception as exc:
+                error = _first(exc)
                 await self.connection.rollback()
-                self._give_up(revision, exc)
+                self._give_up(revision, error)
                 attempt += 1
                 pause = random.uniform(0.5, 1.5) * min(0.25 * 2**attempt, 5.0)
                 self.report.say("retry", f"{revision.id} waits for a lock", "WARNING", attempt=attempt)
@@ -200,10 +218,31 @@ class _Run:
         raise Stop(Outcome.FAILED, f"{where}{kept}: {said}") from error
 
 
+def _at(state: store.State) -> str:
+    return f"the database is at {state.revision}" if state.revision else "there is no revision yet"
+
+
+def _count(revisions_: int) -> str:
+    return f"{revisions_} revision{'' if revisions_ == 1 else 's'}"
+
+
 def _alembic(path: Path) -> Config:
     if not path.is_file():
         raise Stop(Outcome.USAGE, f"there is no {path} here; name Alembic's configuration with --config")
     return Config(str(path))
+
+
+def _first(error: BaseException) -> Exception:
+    """The error that came first: leaving `autocommit_block` on a connection that is lost raises another one over it.
+
+    Raises:
+        CancelledError: A signal was first.
+    """
+    while isinstance(error, PendingRollbackError) and error.__context__ is not None:
+        error = error.__context__
+    if not isinstance(error, Exception):
+        raise error
+    return error
 
 
 def _line(error: BaseException, revision: Revision) -> str:

@@ -12,35 +12,35 @@ from enum import IntEnum
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+SHORTEST_SECRET = 4
+"""Characters; to hide a shorter one wherever it occurs in a word would say what it is."""
 LONGEST_MESSAGE = 1500
 """Bytes; Kubernetes keeps 2,048 bytes of a termination message."""
 
 
 class Outcome(IntEnum):
-    """Exit status of the runner."""
+    """Exit status of the runner, each with what it means."""
 
-    DONE = 0
-    """The schema is as this image needs it, or newer and declared compatible, or nothing was asked."""
-    FAILED = 1
-    """A revision failed and was rolled back; a statement timeout counts as one."""
-    USAGE = 2
-    """The command line, `DATABASE_URL` or the revisions themselves are wrong; the database was not changed."""
-    UNREACHABLE = 3
-    """Postgres cannot be reached or refuses the login."""
-    BUSY = 4
-    """Another runner was still at work at the deadline."""
-    LOCKED = 5
-    """A table stayed locked until the deadline; the revision that needed it was rolled back."""
-    BEHIND = 6
-    """`verify` only: revisions of this image have not been applied."""
-    AHEAD = 7
-    """The database is newer than this image and does not declare that the image may run on it."""
-    POOLER = 8
-    """The address leads through a connection pooler."""
-    EARLY = 9
-    """A contract revision would take away what the release that serves now still needs."""
-    TERMINATED = 143
-    """A signal ended the run; the revision in progress was rolled back."""
+    meaning: str
+
+    def __new__(cls, status: int, meaning: str) -> "Outcome":
+        """Keep the status as the value, and the meaning beside it."""
+        made = int.__new__(cls, status)
+        made._value_ = status
+        made.meaning = meaning
+        return made
+
+    DONE = 0, "the schema is as this image needs it, or newer and compatible"
+    FAILED = 1, "a revision failed and was rolled back"
+    USAGE = 2, "options, DATABASE_URL or the revisions are wrong; nothing was changed"
+    UNREACHABLE = 3, "no connection, or the login is refused"
+    BUSY = 4, "another runner was still at work at the deadline"
+    LOCKED = 5, "a table stayed locked until the deadline; what needed it was rolled back"
+    BEHIND = 6, "verify: revisions are missing"
+    AHEAD = 7, "the database is newer and does not declare this image compatible"
+    POOLER = 8, "the address leads through a pooler"
+    EARLY = 9, "a contract before the release that allows it"
+    TERMINATED = 143, "a signal; what was not committed was rolled back"
 
 
 class Stop(Exception):
@@ -55,7 +55,7 @@ class Report:
     """Says what happens, and never a secret."""
 
     def __init__(self, secrets: Iterable[str], termination_log: Path) -> None:
-        self._secrets = sorted({each for each in secrets if each}, key=len, reverse=True)
+        self._secrets = sorted({each for each in secrets if len(each) >= SHORTEST_SECRET}, key=len, reverse=True)
         self._termination_log = termination_log
 
     def say(self, event: str, message: str, severity: str = "INFO", **fields: object) -> None:

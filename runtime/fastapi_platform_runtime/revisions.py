@@ -27,6 +27,14 @@ from alembic.util.exc import CommandError
 from .outcome import Outcome, Stop
 
 
+class Misdeclared(Stop):
+    """A revision declares what cannot be meant."""
+
+    def __init__(self, script: Script, message: str) -> None:
+        super().__init__(Outcome.USAGE, f"revision {script.revision}: {message}")
+        self.path = script.path
+
+
 class Phase(StrEnum):
     """What a revision does to the images that already run."""
 
@@ -101,7 +109,7 @@ def read(config: Config) -> History:
     for each in found:
         if each.oldest_compatible is not None and each.oldest_compatible not in history.upto(each.id):
             wanted = f"oldest_compatible is {each.oldest_compatible}, want a revision up to this one"
-            raise Stop(Outcome.USAGE, f"revision {each.id}: {wanted}")
+            raise Misdeclared(each.script, wanted)
     return history
 
 
@@ -136,11 +144,10 @@ def _declared(script: Script) -> Revision:
         phase = Phase(str(stated["phase"])) if "phase" in stated else None
     except ValueError as exc:
         wanted = ", ".join(Phase)
-        raise Stop(Outcome.USAGE, f"revision {script.revision}: phase is {stated['phase']!r}, want {wanted}") from exc
+        raise Misdeclared(script, f"phase is {stated['phase']!r}, want {wanted}") from exc
     oldest = stated.get("oldest_compatible")
     if (phase is Phase.CONTRACT) != isinstance(oldest, str):
-        wanted = "a contract, and only a contract, states oldest_compatible, a revision"
-        raise Stop(Outcome.USAGE, f"revision {script.revision}: {wanted}")
+        raise Misdeclared(script, "a contract, and only a contract, states oldest_compatible, a revision")
     parents = script.down_revision
     if parents is not None and not isinstance(parents, str):
         raise Stop(Outcome.USAGE, f"revision {script.revision} joins several: want one line of revisions, no branches")

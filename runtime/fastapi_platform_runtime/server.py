@@ -3,7 +3,8 @@
 Owns what a signal means. The first one begins the drain: readiness fails, streams are told to end, every HTTP/1.1
 answer carries `Connection: close`, and for the lame-duck seconds the listener goes on accepting and answering. Then
 comes uvicorn's own graceful shutdown with its timeout. A second signal ends the process at once. Deliberately changes
-nothing else about uvicorn. Without it, connections that clients keep open are closed under their next request.
+nothing else about uvicorn but its patience with slow clients (`patience`). Without it, connections that clients keep
+open are closed under their next request.
 Source: https://github.com/Kludex/uvicorn/blob/main/uvicorn/server.py
 """
 
@@ -21,6 +22,7 @@ from uvicorn import Config, Server
 from uvicorn.importer import ImportFromStringError, import_from_string
 
 from .drain import PROCESS, Drain
+from .patience import Patience, impatient
 
 NOT_LOADED = 2
 """Exit status when the application cannot be found: the command line is wrong."""
@@ -40,10 +42,17 @@ class LameDuck(Server):
     """A server that goes on serving for a while after it was told to stop."""
 
     def __init__(
-        self, config: Config, lame_duck_seconds: float, *, drain: Drain = PROCESS, supervised: bool = False
+        self,
+        config: Config,
+        lame_duck_seconds: float,
+        *,
+        drain: Drain = PROCESS,
+        patience: Patience | None = None,
+        supervised: bool = False,
     ) -> None:
         super().__init__(config)
         self._drain = drain
+        self._patience = patience or Patience()
         self._supervised = supervised
         self._lame_duck_seconds = lame_duck_seconds
         self._leaves_at = float("inf")
@@ -54,6 +63,7 @@ class LameDuck(Server):
             self.config.load()
         config: Any = self.config
         config.loaded_app = leaving(config.loaded_app, self._drain)
+        config.http_protocol_class = impatient(config.http_protocol_class, self._patience)
         await super().serve(sockets)
 
     async def on_tick(self, counter: int) -> bool:

@@ -12,6 +12,7 @@ Sources: https://www.postgresql.org/docs/current/protocol-flow.html https://www.
 
 import asyncio
 import random
+import socket
 import time
 import zlib
 from collections.abc import AsyncGenerator
@@ -37,6 +38,13 @@ PASSING = ("55P03", "40P01", "40001")
 """Lock not available, deadlock, serialization failure: the same revision may succeed a moment later."""
 STATEMENT_TIMEOUT = "57014"
 NOT_NOW = (asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError, ConnectionError, TimeoutError, OSError)
+_REASONS = (
+    (socket.gaierror, "its host name is not known"),
+    (ConnectionRefusedError, "nothing listens at its host and port"),
+    (TimeoutError, "no answer; a firewall or a network policy may be in between"),
+    (asyncpg.CannotConnectNowError, "it is starting or stopping"),
+    (asyncpg.TooManyConnectionsError, "all its connections are taken"),
+)
 _POOLER = "FPR01"
 _driver: Any = asyncpg  # It has no type hints.
 
@@ -141,7 +149,7 @@ async def _connect(address: str, deadline: Deadline) -> object:
             return await _direct(address, min(CONNECT_TIMEOUT_SECONDS, deadline.left_seconds + 1))
         except NOT_NOW as exc:
             if deadline.left_seconds < pause:
-                raise Stop(Outcome.UNREACHABLE, f"cannot reach the database: {type(exc).__name__}") from exc
+                raise Stop(Outcome.UNREACHABLE, f"cannot reach the database: {_why(exc)}") from exc
         except asyncpg.PostgresError as exc:
             # `password authentication failed for user "orders"`, `database "orders" does not exist`
             raise Stop(Outcome.UNREACHABLE, f"the database refuses the login: {exc}") from exc
@@ -150,6 +158,12 @@ async def _connect(address: str, deadline: Deadline) -> object:
             raise Stop(Outcome.USAGE, f"DATABASE_URL cannot be used ({type(exc).__name__}): {wanted}") from exc
         await asyncio.sleep(pause)
         pause = min(pause * 2, 5.0)
+
+
+def _why(error: BaseException) -> str:
+    """What to look at first; the address itself is not shown."""
+    name = type(error).__name__
+    return next((f"{why} ({name})" for kind, why in _REASONS if isinstance(error, kind)), name)
 
 
 async def _direct(address: str, timeout_seconds: float) -> object:

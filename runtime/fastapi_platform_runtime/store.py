@@ -16,6 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Connection, DateTime, MetaData, Table, Text, func, inspect, select
 from sqlalchemy.dialects.postgresql import insert
 
+from .backfill import PROGRESS, Progress
 from .outcome import Outcome, Stop
 from .revisions import Phase, Revision, oldest_compatible
 
@@ -76,7 +77,9 @@ def look(connection: Connection, place: Place) -> State:
     return State(heads[0] if heads else None, declared)
 
 
-def apply(connection: Connection, place: Place, scripts: ScriptDirectory, revision: Revision) -> None:
+def apply(
+    connection: Connection, place: Place, scripts: ScriptDirectory, revision: Revision, progress: Progress
+) -> None:
     """Apply one revision and declare it, in one transaction; a backfill commits each of its statements."""
     declared = look(connection, place).declared
     connection.rollback()
@@ -95,6 +98,7 @@ def apply(connection: Connection, place: Place, scripts: ScriptDirectory, revisi
             row = insert(table).values(revision=revision.id, **values)
             into.execute(row.on_conflict_do_update(index_elements=["revision"], set_=values))
 
+    options: dict[str, Any] = {PROGRESS: progress}
     with EnvironmentContext(Config(), scripts, fn=steps) as environment:
         environment.configure(
             connection=connection,
@@ -102,6 +106,7 @@ def apply(connection: Connection, place: Place, scripts: ScriptDirectory, revisi
             transaction_per_migration=True,
             version_table=place.version_table,
             version_table_schema=place.schema,
+            **options,
         )
         with environment.begin_transaction():
             environment.run_migrations()

@@ -177,25 +177,31 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> set[tuple[str,
 
 
 SERVICE = ("Deployment", "service-deployment")
+WORKER = ("Deployment", "worker-jobs-deployment")
+"""Runs the same code, with the same settings and secrets."""
 KNOBS: list[tuple[str, Any, set[tuple[str, str]]]] = [
     ("service.image", f"registry.example.com/orders@{DIGEST}", {
-        SERVICE, ("FastApiService", "service"), ("Job", "migration-job"), ("MigrationJob", "migration"),
+        SERVICE, WORKER, ("BackgroundWorker", "worker-jobs"), ("FastApiService", "service"),
+        ("Job", "migration-job"), ("MigrationJob", "migration"),
     }),
-    ("service.env", {"LOG_LEVEL": "debug"}, {SERVICE, ("ConfigMap", "service-config")}),
+    ("service.env", {"LOG_LEVEL": "debug"}, {
+        SERVICE, WORKER, ("ConfigMap", "service-config"), ("ConfigMap", "worker-jobs-config"),
+    }),
     ("service.autoscaling.max_replicas", 20, {("HorizontalPodAutoscaler", "service-autoscaler")}),
     ("service.resources", {"memory": "512Mi"}, {SERVICE}),
     ("service.process.workers", 2, {SERVICE}),
     ("service.request_timeout_seconds", 20, {SERVICE}),
     ("edge.removal_lag_seconds", 30, {SERVICE}),
     ("edge.networks", ["10.9.0.0/16"], {SERVICE, ("NetworkPolicy", "service-network")}),
-    ("database.secret.version", "2", {SERVICE}),
+    ("database.secret.version", "2", {SERVICE, WORKER}),
     ("database.direct_secret.version", "2", set()),
     ("database.network", "10.21.0.0/28", {
         ("NetworkPolicy", "service-network"), ("NetworkPolicy", "migration-network"),
+        ("NetworkPolicy", "worker-jobs-network"),
     }),
     ("migrations.deadline_seconds", 600, {("Job", "migration-job")}),
     ("namespace.pod_security_version", "v1.34", {("NamespacePatch", "namespace-labels")}),
-    ("workers", {"emails": {"command": ["w"]}}, {
+    ("workers.emails", {"command": ["w"]}, {
         ("BackgroundWorker", "worker-emails"), ("ConfigMap", "worker-emails-config"),
         ("Deployment", "worker-emails-deployment"), ("NetworkPolicy", "worker-emails-network"),
         ("PodDisruptionBudget", "worker-emails-disruption"), ("ServiceAccount", "worker-emails-identity"),

@@ -92,7 +92,7 @@ def test_a_narrow_terminal_breaks_lines_and_loses_nothing(recorded_stacks: dict[
     facts = tree[next(at for at, line in enumerate(tree) if "└── orders  Deployment" in line) + 1 :]
     assert all(line.startswith("        ") for line in facts if line.strip()), "a fact goes on below its own beginning"
     squeezed = re.sub(r"[\s│]", "", "".join(lines))
-    assert re.sub(r"\s", "", "runs alembic upgrade head") in squeezed
+    assert re.sub(r"\s", "", "runs python -m fastapi_platform_runtime.migrate") in squeezed
     assert "proxy-headers--forwarded-allow-ips35.191.0.0/16,130.211.0.0/22" in squeezed
 
 
@@ -210,7 +210,7 @@ def test_a_second_writing_replaces_the_first(tmp_path: Path, recorded_stacks: di
     manifests.write(manifests.of_program(recorded_stacks["local"]), tmp_path)
     manifests.write(manifests.of_program(recorded_stacks["prod"]), tmp_path)
     names = sorted(file.name for file in tmp_path.glob("*.yaml"))
-    assert len(names) == 13
+    assert len(names) == 18
     assert names[0] == "001-namespace-orders.yaml"
 
 

@@ -150,9 +150,9 @@ def start(address: str, folder: Path, *options: str) -> "subprocess.Popen[str]":
     )
 
 
-def ended(process: "subprocess.Popen[str]") -> Ended:
+def ended(process: "subprocess.Popen[str]", timeout_seconds: float = 60) -> Ended:
     """Wait for a runner, and hold it to what is true of every run: JSON lines, a short last one, no secret."""
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=timeout_seconds)
     assert PASSWORD not in out + err
     assert err == ""
     lines = [json.loads(line) for line in out.splitlines()]

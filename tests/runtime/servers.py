@@ -67,12 +67,12 @@ def ask(connection: http.client.HTTPConnection, path: str) -> http.client.HTTPRe
 
 @contextmanager
 def running(module: tuple[str, ...], *options: str, env: dict[str, str] | None = None,
-            wait: bool = True, port: int | None = None) -> Generator[Served]:
+            wait: bool = True, port: int | None = None, app: str = "served:create_app") -> Generator[Served]:
     """A server on a port of its own, in a process group of its own, killed at the end whatever happens."""
     port = port or free_port()
     output = TemporaryFile("w+")  # noqa: SIM115 closed below
     process = subprocess.Popen(
-        [sys.executable, "-m", *module, "served:create_app", "--factory", "--port", str(port), *options],
+        [sys.executable, "-m", *module, app, "--factory", "--port", str(port), *options],
         cwd=HERE, env={**os.environ, **(env or {})}, start_new_session=True,
         stdout=output, stderr=output, text=True,
     )

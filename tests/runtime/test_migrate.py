@@ -227,6 +227,14 @@ def test_a_statement_that_takes_too_long_is_a_failure_and_not_tried_again(databa
     assert not any(line["event"] == "retry" for line in done.lines)
 
 
+def test_an_image_without_revisions_has_nothing_to_do_and_says_so(database: str, tmp_path: Path):
+    image(tmp_path)
+    assert migrate(database, tmp_path).last == "nothing to do: there is no revision yet"
+    assert migrate(database, tmp_path, "verify").last == "there is no revision yet, as this image needs it"
+    assert migrate(database, image(tmp_path, CREATE), "verify").last == "1 revision has not been applied: 0001"
+    assert migrate(database, tmp_path).last == "applied 1 revision: the database is at 0001"
+
+
 def test_verify_changes_nothing_and_names_what_is_missing(database: str, tmp_path: Path):
     image(tmp_path, CREATE, ADD)
     done = migrate(database, tmp_path, "verify")

@@ -74,7 +74,31 @@ def test_an_address_that_cannot_be_used_is_refused_without_showing_it(address: s
 def test_a_database_that_is_away_is_one_line(run: Any, tmp_path: Path):
     image(tmp_path, EXPAND)
     status, last = run("--connect-timeout", "0")
-    assert (status, last["message"]) == (Outcome.UNREACHABLE, "cannot reach the database: ConnectionRefusedError")
+    said = "cannot reach the database: nothing listens at its host and port (ConnectionRefusedError)"
+    assert (status, last["message"]) == (Outcome.UNREACHABLE, said)
+
+
+def test_a_host_that_is_not_known_is_called_that(run: Any, tmp_path: Path):
+    image(tmp_path, EXPAND)
+    status, last = run("--connect-timeout", "0", address="postgresql://it:hunter2@nowhere.invalid/it")
+    assert status == Outcome.UNREACHABLE
+    assert "its host name is not known" in last["message"] or "no answer" in last["message"]
+
+
+def test_help_says_what_is_needed_and_how_it_ends(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as ended:
+        migrate.main(["--help"])
+    shown = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert "DATABASE_URL says where: want postgresql://USER:PASSWORD@HOST:PORT/DATABASE" in shown
+    assert all(f"  {int(each):<4} {each.name.lower()} " in shown for each in Outcome)
+
+
+def test_a_secret_that_is_too_short_to_hide_is_not_shown_by_hiding_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+):
+    Report(secrets_of("postgresql://it:b@db/it"), tmp_path / "none").end(Outcome.FAILED, "the database failed")
+    assert json.loads(capsys.readouterr().out)["message"] == "the database failed"
 
 
 @pytest.mark.parametrize("words", [("up",), ("run", "--deadline", "soon"), ("--lock-timeout", "-1"), ("--dead", "1")])

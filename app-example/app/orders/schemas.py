@@ -10,14 +10,17 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.orders.models import OrderStatus
+from app.products.schemas import SKU_PATTERN
+
 
 class OrderCreate(BaseModel):
     """What a client sends to place an order."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
-    sku: Annotated[str, Field(pattern="^[A-Z0-9][A-Z0-9-]{0,63}$")]
-    """Stock-keeping unit: capitals, digits and hyphens, at most 64."""
+    sku: Annotated[str, Field(pattern=SKU_PATTERN)]
+    """Stock-keeping unit of a product: capitals, digits and hyphens, at most 64."""
     quantity: Annotated[int, Field(ge=1, le=1000)]
     """Pieces."""
 
@@ -30,8 +33,13 @@ class OrderRead(BaseModel):
     id: UUID
     sku: str
     """Stock-keeping unit."""
+    product_name: str | None
+    """Name of the product today; null in an order from before there was a catalogue."""
     quantity: int
     """Pieces."""
+    status: OrderStatus
+    created_by: UUID
+    """The user who placed it."""
     created_at: datetime
     """Time of creation, UTC."""
 
@@ -44,3 +52,23 @@ class OrderPage(BaseModel):
     items: list[OrderRead]
     next_after: str | None
     """`after` of the next page; null on the last."""
+
+
+class Total(BaseModel):
+    """How much there is of something."""
+
+    model_config = ConfigDict(frozen=True, strict=True, use_attribute_docstrings=True)
+
+    orders: int = 0
+    pieces: int = 0
+
+
+class OrderSummary(BaseModel):
+    """All orders of a tenant in figures."""
+
+    model_config = ConfigDict(frozen=True, strict=True, use_attribute_docstrings=True)
+
+    placed: Total
+    """Neither shipped nor cancelled."""
+    shipped: Total
+    cancelled: Total

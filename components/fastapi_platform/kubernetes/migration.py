@@ -45,8 +45,8 @@ class MigrationJobArgs:
     service: str
     """Name of the service that is migrated; goes into the Job's name and labels."""
 
-    command: tuple[str, ...] = ("alembic", "upgrade", "head")
-    """What the container runs; part of the Job's identity."""
+    command: tuple[str, ...] = ("python", "-m", "fastapi_platform_runtime.migrate")
+    """What the container runs; part of the Job's identity. The default is `fastapi-platform-runtime`'s."""
     deadline_seconds: int = 900
     """Kubernetes ends the Job after this long; at least 10. Longer backfills belong in a worker."""
     egress: tuple[Flow, ...] = ()

@@ -30,6 +30,8 @@ from .network_policy import Opening, Reach
 
 PORT_NAME = "http"
 METRICS_PORT_NAME = "metrics"
+METRICS_PORT_VARIABLE = "METRICS_PORT"
+"""Where the app reads which port that is."""
 SERVICE_PORT = 80
 """Port of the Service inside the cluster; TLS ends in front of it."""
 
@@ -58,7 +60,10 @@ class FastApiServiceArgs:
     load_balancer: LoadBalancer = IN_CLUSTER
     """What stands in front of the pods; its clocks decide how long a pod takes to stop."""
     metrics_port: int | None = None
-    """Port of the metrics endpoint, never part of the Service; none when the app has no such port."""
+    """Port of the metrics endpoint, never part of the Service; none when the app has no such port.
+
+    The app gets it as `METRICS_PORT`.
+    """
     placement: Placement = Placement()
     """Nodes that the pods run on, and the credentials for the image."""
     port: int = 8000
@@ -92,6 +97,7 @@ class FastApiServiceArgs:
             scaling.startup_expectation(self.rollout, self.probes.startup),
             drain.source_expectation(self.load_balancer, has_callers=self._has_callers()),
             self._scraped(),
+            self._one_metrics_port(),
             *foundation.env_expectations(self.env, self.secrets),
             *self.drain_budget().expectations(),
         )
@@ -105,6 +111,20 @@ class FastApiServiceArgs:
             want="a metrics_port beside them", why="there is nothing that they could read",
             fix="Set metrics_port to the port of the metrics endpoint.",
         )
+
+    def _one_metrics_port(self) -> Expectation:
+        return expect(
+            "env", METRICS_PORT_VARIABLE not in self.env or self.metrics_port is None,
+            got=f"{METRICS_PORT_VARIABLE} beside metrics_port", want="the port once",
+            why="the app and its scrapers would look at different ports",
+            fix=f"Remove {METRICS_PORT_VARIABLE} from env.",
+        )
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Environment variables in clear."""
+        port = {} if self.metrics_port is None else {METRICS_PORT_VARIABLE: str(self.metrics_port)}
+        return {**port, **self.env}
 
     def drain_budget(self) -> DrainBudget:
         """The clocks of a stopping pod: preStop and termination grace are computed from the rest."""
@@ -163,7 +183,7 @@ def _workload(args: FastApiServiceArgs) -> Workload:
         image=args.image,
         namespace=args.namespace,
         service=args.service,
-        env=args.env,
+        env=args.variables,
         secrets=args.secrets,
         reach=Reach(egress=args.egress, ingress=_ingress(args)),
     )

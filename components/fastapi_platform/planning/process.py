@@ -52,8 +52,8 @@ class ProcessModel:
     """Seconds an idle connection stays open; longer than the load balancer's 600, or it reuses a dead one."""
     lame_duck_seconds: int = 5
     """Seconds of serving on after SIGTERM, with `Connection: close` on every answer; only the runtime server can."""
-    server: Server = Server.UVICORN
-    """Which server answers."""
+    server: Server = Server.RUNTIME
+    """Which server answers; the default needs `fastapi-platform-runtime` in the image."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses or networks whose `X-Forwarded-*` headers are believed; none by default, never `*`."""
     workers: int = 1

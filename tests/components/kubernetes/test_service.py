@@ -147,6 +147,11 @@ def test_the_service_leads_to_the_servers_port_and_stays_in_the_cluster(record: 
     ]
 
 
+def test_the_app_is_told_the_port_that_its_scrapers_ask(record: Recorder):
+    config = record.one("kubernetes:core/v1:ConfigMap", FastApiService, valid_args(metrics_port=9090))
+    assert config.at("data", "METRICS_PORT") == "9090"
+
+
 def test_settings_are_immutable_and_named_by_their_content(record: Recorder):
     """An old pod that restarts during a failed deploy must find the settings it was made with."""
     config = record.one("kubernetes:core/v1:ConfigMap", FastApiService, valid_args(env={"LOG_LEVEL": "debug"}))
@@ -216,6 +221,7 @@ def test_the_process_model_is_the_containers_command(record: Recorder):
         ({"tmp_size": "much"}, "tmp_size"),
         ({"env": {"DB_PASSWORD": "x"}}, "env"),
         ({"env": {"NOTE": "postgresql://me:x@db/orders"}}, "env"),
+        ({"env": {"METRICS_PORT": "9091"}, "metrics_port": 9090}, "env"),
         ({"env": {"A": "1"}, "secrets": {"A": SecretKey("s", "k")}}, "env"),
         ({"request_timeout_seconds": 31}, "request_timeout_seconds"),
         ({"load_balancer": LoadBalancer(timeout_seconds=29)}, "request_timeout_seconds"),

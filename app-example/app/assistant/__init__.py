@@ -1,0 +1,1 @@
+"""The assistant: answers of a language model, piece by piece."""

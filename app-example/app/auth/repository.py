@@ -1,0 +1,122 @@
+"""Statements about accounts.
+
+Owns all SQL about users, refresh tokens and password resets. What must not happen twice is one statement whose
+condition Postgres checks under the row's lock. Deliberately neither commits nor knows about HTTP.
+"""
+
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth.models import PasswordReset, RefreshToken, User
+from app.auth.tokens import Role
+
+_UNTRACKED = {"synchronize_session": False}
+"""No object that the session already holds follows the statement; none is used afterwards."""
+
+
+class AccountRepository:
+    """Accounts in one session."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        """Work in a session that the caller opens, commits and closes."""
+        self._session = session
+
+    async def add(self, *, email: str, password_hash: str, role: Role, tenant_id: UUID) -> UUID | None:
+        """Store a new account and return its id, or None where the address has one."""
+        values = {"email": email, "password_hash": password_hash, "role": role, "tenant_id": tenant_id}
+        statement = insert(User).values(values).on_conflict_do_nothing(index_elements=[User.email])
+        return await self._session.scalar(statement.returning(User.id))
+
+    async def find(self, email: str) -> User | None:
+        """Return the account of an address in small letters."""
+        return await self._session.scalar(select(User).where(User.email == email))
+
+    async def get_enabled(self, user_id: UUID) -> User | None:
+        """Return an account that can be used."""
+        return await self._session.scalar(select(User).where(User.id == user_id, User.disabled_at.is_(None)))
+
+    async def lock_unchanged(self, user: User) -> bool:
+        """Keep an account as it was read until the end of the transaction; False where it is not so any more."""
+        unchanged = (User.id == user.id, User.password_hash == user.password_hash, User.disabled_at.is_(None))
+        return await self._session.scalar(select(User.id).where(*unchanged).with_for_update()) is not None
+
+    async def set_password(self, user_id: UUID, password_hash: str) -> bool:
+        """Replace the hash of an account that can be used; False where there is none."""
+        statement = update(User).where(User.id == user_id, User.disabled_at.is_(None))
+        changed = statement.values(password_hash=password_hash).returning(User.id)
+        return await self._session.scalar(changed, execution_options=_UNTRACKED) is not None
+
+    async def disable(self, email: str) -> UUID | None:
+        """Let nobody use an account any more and return its id; None where nobody could."""
+        statement = update(User).where(User.email == email, User.disabled_at.is_(None))
+        disabled = statement.values(disabled_at=func.now()).returning(User.id)
+        return await self._session.scalar(disabled, execution_options=_UNTRACKED)
+
+
+class RefreshTokenRepository:
+    """Refresh tokens in one session."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        """Work in a session that the caller opens, commits and closes."""
+        self._session = session
+
+    async def add(self, *, family: UUID, user_id: UUID, token_hash: bytes, lifetime: timedelta) -> None:
+        """Store a new sign-in, and forget those of the account that have expired."""
+        expired = (RefreshToken.user_id == user_id, RefreshToken.expires_at <= func.now())
+        await self._session.execute(delete(RefreshToken).where(*expired), execution_options=_UNTRACKED)
+        expires_at = func.now() + lifetime
+        values = {"id": family, "user_id": user_id, "token_hash": token_hash, "expires_at": expires_at}
+        await self._session.execute(insert(RefreshToken).values(values))
+
+    async def find(self, family: UUID) -> RefreshToken | None:
+        """Return a sign-in as it is at this moment."""
+        return await self._session.get(RefreshToken, family)
+
+    async def rotate(self, family: UUID, *, used: bytes, new: bytes) -> bool:
+        """Put a new hash in the place of the used one; False where that is not the valid one (any more)."""
+        valid = (
+            RefreshToken.id == family,
+            RefreshToken.token_hash == used,
+            RefreshToken.revoked_at.is_(None),
+            RefreshToken.expires_at > func.now(),
+        )
+        rotated = update(RefreshToken).where(*valid).values(token_hash=new, rotated_at=func.now())
+        return await self._session.scalar(rotated.returning(RefreshToken.id), execution_options=_UNTRACKED) is not None
+
+    async def revoke(self, family: UUID) -> None:
+        """End a sign-in."""
+        await self._revoke(RefreshToken.id == family)
+
+    async def revoke_all(self, user_id: UUID) -> None:
+        """End every sign-in of an account."""
+        await self._revoke(RefreshToken.user_id == user_id)
+
+    async def _revoke(self, condition: ColumnElement[bool]) -> None:
+        statement = update(RefreshToken).where(condition, RefreshToken.revoked_at.is_(None))
+        await self._session.execute(statement.values(revoked_at=func.now()), execution_options=_UNTRACKED)
+
+
+class PasswordResetRepository:
+    """Open password resets in one session."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        """Work in a session that the caller opens, commits and closes."""
+        self._session = session
+
+    async def put(self, *, user_id: UUID, token_hash: bytes, lifetime: timedelta) -> None:
+        """Store a reset in the place of the one that was open."""
+        values = {"token_hash": token_hash, "created_at": func.now(), "expires_at": func.now() + lifetime}
+        statement = insert(PasswordReset).values({"user_id": user_id, **values})
+        await self._session.execute(
+            statement.on_conflict_do_update(index_elements=[PasswordReset.user_id], set_=values)
+        )
+
+    async def take(self, token_hash: bytes) -> UUID | None:
+        """Use up a reset and return whose it is; None where there is no such reset, or not any more."""
+        valid = (PasswordReset.token_hash == token_hash, PasswordReset.expires_at > func.now())
+        taken = delete(PasswordReset).where(*valid).returning(PasswordReset.user_id)
+        return await self._session.scalar(taken, execution_options=_UNTRACKED)

@@ -1,0 +1,1 @@
+"""The catalogue: one for the whole shop, read by everybody, written by administrators."""

@@ -1,0 +1,1 @@
+"""Measurements, in pairs and as ratios: machines differ and are shared."""

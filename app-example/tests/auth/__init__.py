@@ -1,0 +1,1 @@
+"""Accounts, tokens, and who may call what."""
