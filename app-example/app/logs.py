@@ -9,7 +9,7 @@ import logging
 import logging.config
 from datetime import UTC, datetime
 
-from app.request_context import request_id
+from app.request_context import request_id, trace_id
 
 
 class JsonFormatter(logging.Formatter):
@@ -29,6 +29,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
             "request_id": request_id.get(),
+            "trace_id": trace_id.get(),
         }
         line.update(getattr(record, "fields", {}))
         if record.exc_info:

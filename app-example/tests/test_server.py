@@ -16,6 +16,8 @@ import pytest
 
 from tests.support import ROOT, production_environment, production_settings, signed_in
 
+START_SECONDS = 60
+"""Generous: a machine that runs other things as well needs ten times what an idle one does."""
 SERVE = "fastapi_platform_runtime.serve"
 VALID = {**production_environment(), "METRICS_PORT": "0"}
 
@@ -31,23 +33,29 @@ def port() -> int:
 def test_every_line_from_start_to_end_is_json(port: int) -> None:
     with _server(VALID, port) as process:
         _wait_until_live(port)
-        url, headers = f"http://127.0.0.1:{port}/v1/orders?token=hunter2", signed_in(production_settings())
-        assert httpx.get(url, headers={**headers, "Host": "orders.test"}).status_code == 500
+        address = f"http://127.0.0.1:{port}/v1/orders?token=hunter2"
+        assert (
+            httpx.get(address, headers={**signed_in(production_settings()), "Host": "orders.test"}).status_code == 503
+        )
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=START_SECONDS)
     lines: list[dict[str, Any]] = [json.loads(line) for line in out.splitlines()]
     assert all({"timestamp", "severity", "service", "logger", "message"} <= set(line) for line in lines)
     messages = {line["message"] for line in lines}
-    assert {"request", "unhandled error", "Application shutdown complete."} <= messages
+    assert {"request", "the database does not serve", "Application shutdown complete."} <= messages
     assert "hunter2" not in out
     assert err == ""
 
 
-@pytest.mark.parametrize(("name", "value"), [("DATABASE_URL", None), ("SIGNING_KEYS", None), ("LOG_LEVEL", "hunter2")])
+@pytest.mark.control("settings-validated-at-startup", "postgres-required-in-production", "signing-key-strength")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("DATABASE_URL", "sqlite:///hunter2.db"), ("SIGNING_KEYS", "2026:aHVudGVyMg"), ("LOG_LEVEL", "hunter2")],
+)
 def test_a_bad_variable_ends_the_start_with_one_line_that_names_it(port: int, name: str, value: str | None) -> None:
     environment = {key: text for key, text in {**VALID, name: value}.items() if text is not None}
     with _server(environment, port) as process:
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=START_SECONDS)
     assert process.returncode == 3
     (line,) = out.splitlines()
     assert json.loads(line)["message"].startswith("cannot start: ")
@@ -74,7 +82,7 @@ def _server(environment: dict[str, str], port: int) -> Generator[subprocess.Pope
 
 
 def _wait_until_live(port: int) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + START_SECONDS
     while True:
         try:
             assert httpx.get(f"http://127.0.0.1:{port}/healthz/live").status_code == 200
