@@ -17,6 +17,7 @@ from fastapi_platform_runtime.drain import Drain
 from fastapi_platform_runtime.patience import Patience, impatient
 from fastapi_platform_runtime.server import LameDuck
 
+pytestmark = pytest.mark.services
 SHORT = Patience(request_head_seconds=0.4, stalled_seconds=0.4)
 GENEROUS_SECONDS = 8.0
 """Far above the limits; what would last for ever fails here."""
@@ -156,6 +157,17 @@ def test_who_is_slow_but_within_the_limits_is_served(protocol: str):
     started = time.monotonic()
     assert b"6 bytes" in talk(slowly, protocol, app=App(pause_seconds=1.6), patience=patience)
     assert time.monotonic() - started > 1.5
+
+
+@both
+def test_an_application_that_takes_its_time_with_a_large_body_is_not_its_clients_fault(protocol: str):
+    """The server stops reading while nobody takes what it has read; nothing arrives then, however fast the client."""
+
+    async def large(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        writer.write(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 300000\r\n\r\n" + bytes(300_000))
+        return await reader.readuntil(b"\r\n0\r\n\r\n")
+
+    assert b"300000 bytes" in talk(large, protocol, app=App(pause_seconds=1.2))
 
 
 @both

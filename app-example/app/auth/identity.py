@@ -1,7 +1,7 @@
 """Who calls, as a dependency of routes.
 
 Owns the check of the bearer token and of the role. Every route that is not on the list of public ones depends on
-it (`tests/test_routes.py` looks). Deliberately knows no account: a token says all that a route needs.
+it (`tests/auth/test_matrix.py` looks). Deliberately knows no account: a token says all that a route needs.
 """
 
 from http import HTTPStatus
@@ -12,6 +12,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.security.base import SecurityBase
 
 from app.auth.tokens import AccessTokens, Identity, InvalidTokenError, Role
+from app.request_context import bind_identity
 
 _bearer: SecurityBase = HTTPBearer(auto_error=False, bearerFormat="JWT", scheme_name="access token")
 
@@ -24,13 +25,15 @@ async def current_identity(
     try:
         if credentials is None:
             raise InvalidTokenError("no token")
-        return tokens.read(credentials.credentials)
+        identity = tokens.read(credentials.credentials)
     except InvalidTokenError:
         raise HTTPException(
             HTTPStatus.UNAUTHORIZED,
             detail="A valid access token is needed.",
             headers={"WWW-Authenticate": "Bearer"},
         ) from None
+    bind_identity(identity.user_id, identity.tenant_id)
+    return identity
 
 
 CurrentIdentity = Annotated[Identity, Depends(current_identity)]
