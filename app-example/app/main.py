@@ -46,8 +46,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def _add_routes(app: FastAPI) -> None:
     app.router.routes.extend(probes(health.judge))
-    app.include_router(accounts.router)
     app.include_router(assistant.router)
+    app.include_router(accounts.router)
     app.include_router(orders.router)
     app.include_router(products.router)
 

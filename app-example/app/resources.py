@@ -38,16 +38,16 @@ class State(TypedDict):
     """What every request finds in `request.state`."""
 
     access_tokens: AccessTokens
-    cache: Cache
     assistant: AssistantService
+    cache: Cache
     database: Database
     error_reports: ErrorReports
     flags: Flags
     health: Health
     metrics: Metrics
+    outbound: Outbound
     passwords: Passwords
     rate_limits: RateLimits
-    outbound: Outbound
     redis: Redis | None
     reset_messages: ResetMessages
     reset_tasks: TaskGroup
@@ -73,16 +73,16 @@ def lifespan(settings: Settings, traces: Tracing | None = None) -> Lifespan:
             metrics.gauge("model_callers_waiting", "Callers that wait for their turn", lambda: assistant.turns.waiting)
             yield State(
                 access_tokens=AccessTokens.of(settings),
-                cache=Cache(redis),
                 assistant=assistant,
+                cache=Cache(redis),
                 database=database,
                 error_reports=error_reports,
                 flags=Flags(redis),
                 health=_watched(settings, database, redis, metrics, traces),
                 metrics=metrics,
+                outbound=outbound,
                 passwords=await stack.enter_async_context(open_passwords()),
                 rate_limits=open_rate_limits(settings, redis),
-                outbound=outbound,
                 redis=redis,
                 reset_messages=NoResetMessages(),
                 reset_tasks=await stack.enter_async_context(open_tasks()),

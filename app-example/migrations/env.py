@@ -10,6 +10,7 @@ import os
 
 from alembic import context
 from alembic.util import CommandError
+from fastapi_platform_runtime.backfill import BackfillError
 from fastapi_platform_runtime.engine import EngineSettings, EngineSettingsError
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
@@ -34,16 +35,18 @@ async def migrate_online() -> None:
     """Connect and migrate.
 
     Raises:
-        CommandError: The settings are wrong or Postgres cannot be reached; Alembic prints one line.
+        CommandError: Settings are wrong, Postgres cannot be reached, or it takes the runner; Alembic prints one line.
     """
     try:
         async with (
             open_database(EngineSettings.from_environment(os.environ)) as database,
             database.engine.connect() as connection,
         ):
-            # A backfill builds indexes concurrently, which no transaction can; the runner does it for backfills alone.
-            await connection.execution_options(isolation_level="AUTOCOMMIT")
             await connection.run_sync(migrate)
+    except BackfillError as exc:
+        raise CommandError(
+            "a backfill is applied by the runner alone: python -m fastapi_platform_runtime.migrate"
+        ) from exc
     except (EngineSettingsError, OSError, SQLAlchemyError) as exc:
         raise CommandError(f"{type(exc).__name__}: {exc}") from exc
 

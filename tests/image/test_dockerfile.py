@@ -68,6 +68,16 @@ def test_every_install_takes_the_lock_as_it_is_or_names_a_version():
     assert [line for line in named if "==" not in line] == []
 
 
+@pytest.mark.control("lockfile-frozen-install")
+def test_what_builds_the_library_is_locked_too():
+    """Its name and version stand in the wheel, and so in the image."""
+    library = tomllib.loads((ROOT / "runtime/pyproject.toml").read_text())
+    needed = {re.split("[<>=]", requirement)[0] for requirement in library["build-system"]["requires"]}
+    lock = tomllib.loads((APP / "uv.lock").read_text())
+    locked = {each["name"] for each in lock["manifest"]["build-constraints"] if each["specifier"].startswith("==")}
+    assert needed == locked
+
+
 def test_one_version_of_uv_builds_everywhere():
     makefile = re.search(r"UV_VERSION := (\S+)", (ROOT / "Makefile").read_text())
     assert makefile is not None

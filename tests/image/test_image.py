@@ -27,7 +27,7 @@ INSTALLERS = re.compile(
 TESTS = re.compile(
     r"^/app/(tests|development)$|-packages/(pytest|_pytest|hypothesis|schemathesis|pyright|ruff)$"
 )
-LEFT_BEHIND = re.compile(r"^/(root|home|srv|opt|runtime|run/secrets)/|/\.cache(/|$)")
+LEFT_BEHIND = re.compile(r"^/(runtime|opt/uv|run/secrets)(/|$)|/\.cache(/|$)")
 WRITABLE = re.compile(r"^/(tmp|var/tmp|run/lock|dev/\w+)$")
 UNCHECKED_HASH = 1
 """Second word of a .pyc: it holds for its source by content, and nobody looks whether the source changed."""

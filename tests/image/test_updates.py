@@ -34,7 +34,9 @@ def _versions(manager: dict[str, Any], text: str) -> set[tuple[str, str]]:
 
 @pytest.mark.control("dependency-updates-automated")
 def test_locks_images_actions_and_tools_are_updated_on_a_schedule():
-    assert set(CONFIGURATION["enabledManagers"]) == {"custom.regex", "dockerfile", "github-actions", "pep621"}
+    assert set(CONFIGURATION["enabledManagers"]) == {
+        "custom.regex", "docker-compose", "dockerfile", "github-actions", "pep621",
+    }
     assert CONFIGURATION["schedule"]
     assert CONFIGURATION["lockFileMaintenance"]["enabled"]
     assert {"helpers:pinGitHubActionDigests", "docker:pinDigests"} <= set(CONFIGURATION["extends"])

@@ -17,6 +17,7 @@ from fastapi_platform_runtime.drain import Drain
 from fastapi_platform_runtime.patience import Patience, impatient
 from fastapi_platform_runtime.server import LameDuck
 
+pytestmark = pytest.mark.services
 SHORT = Patience(request_head_seconds=0.4, stalled_seconds=0.4)
 GENEROUS_SECONDS = 8.0
 """Far above the limits; what would last for ever fails here."""

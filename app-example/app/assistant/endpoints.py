@@ -1,18 +1,21 @@
 """HTTP interface of the assistant, version 1.
 
-Owns the path and what its description says. Deliberately decides nothing: one call to the service.
+Owns the path, what its description says, and who gets it: whom the flag `assistant` is on for. Deliberately decides
+nothing else: one call to the service.
 """
 
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 
 from app.assistant.event_stream import EventStream
 from app.assistant.schemas import ReplyCreate
 from app.assistant.service import Assistant
-from app.auth.identity import current_identity
+from app.auth.identity import CurrentIdentity
 from app.errors import PROBLEM_RESPONSES
+from app.flags import CurrentFlags, require_flag
+from app.settings import Settings
 
 STREAM_RESPONSES: dict[int | str, dict[str, Any]] = {
     HTTPStatus.OK: {
@@ -26,10 +29,23 @@ STREAM_RESPONSES: dict[int | str, dict[str, Any]] = {
     }
 }
 
+FLAG = "assistant"
+"""Opened to cohorts and shares of tenants with `python -m app.flags set assistant …`."""
+
+_require_flag = require_flag(FLAG)
+
+
+async def require_assistant(request: Request, identity: CurrentIdentity, flags: CurrentFlags) -> None:
+    """Answer 404 to whom the assistant is not open; on a machine without Redis there are no flags, and it is."""
+    settings: Settings = request.state.settings
+    if settings.redis_url is not None:
+        await _require_flag(identity, flags)
+
+
 router = APIRouter(
     prefix="/v1/assistant",
     tags=["assistant"],
-    dependencies=[Depends(current_identity)],
+    dependencies=[Depends(require_assistant)],
     responses=PROBLEM_RESPONSES,
 )
 

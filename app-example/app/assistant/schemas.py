@@ -26,7 +26,13 @@ class Message(BaseModel):
 class ReplyCreate(BaseModel):
     """What a client sends to get a reply."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"examples": [{"messages": [{"role": "user", "content": "Where is my order?"}]}]},
+        strict=True,
+        use_attribute_docstrings=True,
+    )
 
     messages: Annotated[list[Message], Field(min_length=1, max_length=50)]
     """The conversation so far, the oldest first; the user has the last word. At most 32,000 characters in all."""

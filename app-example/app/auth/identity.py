@@ -1,7 +1,7 @@
 """Who calls, as a dependency of routes.
 
 Owns the check of the bearer token and of the role. Every route that is not on the list of public ones depends on
-it (`tests/test_routes.py` looks). Deliberately knows no account: a token says all that a route needs.
+it (`tests/auth/test_matrix.py` looks). Deliberately knows no account: a token says all that a route needs.
 """
 
 from http import HTTPStatus

@@ -2,6 +2,7 @@
 
 Owns the algorithm, its cost, and that hashing neither blocks the event loop nor takes all processors. New hashes are
 Argon2id; a bcrypt hash of an earlier system is accepted and replaced at the next sign-in, as is one of a lower cost.
+Until then its account shows in the time of a refusal, which is bcrypt's.
 Deliberately owns no rule about which passwords are good: that is `app.auth.schemas`.
 Sources: https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html
 https://pages.nist.gov/800-63-4/sp800-63b.html

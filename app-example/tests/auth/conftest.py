@@ -14,11 +14,9 @@ from tests.support import serve, valid_settings
 
 
 @pytest.fixture
-def settings(request: pytest.FixtureRequest, database_url: str, redis_url: str) -> Settings:
-    """Give the settings of a service; this PgBouncer tracks no prepared statements."""
-    pooled = "pooled" in request.node.callspec.id
-    pooler = {"database_pooler_prepared_statements": 0, "database_statement_cache_size": 0} if pooled else {}
-    return valid_settings(database_url=database_url, redis_url=redis_url, **pooler)
+def settings(database_url: str, redis_url: str) -> Settings:
+    """Give the settings of a service."""
+    return valid_settings(database_url=database_url, redis_url=redis_url)
 
 
 @pytest.fixture

@@ -5,9 +5,10 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from app.auth.tokens import Role
+from app.main import create_app
 from app.settings import Settings
 from tests.auth.support import PASSWORD, bearer, identity_of, new_email, register, sign_in, signed_up
-from tests.support import execute, signed_in
+from tests.support import execute, serve, signed_in
 
 pytestmark = pytest.mark.services
 
@@ -64,14 +65,14 @@ async def test_a_token_of_an_account_that_is_gone_reads_nothing(client: httpx.As
 
 
 @pytest.mark.control("log-redaction")
-async def test_neither_addresses_nor_secrets_are_logged(
-    capsys: pytest.CaptureFixture[str], client: httpx.AsyncClient
-) -> None:
-    email = await signed_up(client)
-    await sign_in(client, email, "sentinel of a wrong password")
-    await register(client, email)
-    await client.post("/v1/auth/password-reset", json={"email": email})
-    secrets = (email, PASSWORD, "sentinel", *client.cookies.values())
+async def test_neither_addresses_nor_secrets_are_logged(capsys: pytest.CaptureFixture[str], settings: Settings) -> None:
+    async with serve(create_app(settings)) as client:
+        client.base_url = "https://orders.test"
+        email = await signed_up(client)
+        await sign_in(client, email, "sentinel of a wrong password")
+        await register(client, email)
+        await client.post("/v1/auth/password-reset", json={"email": email})
+        secrets = (email, PASSWORD, "sentinel", *client.cookies.values())
     out = capsys.readouterr().out
     assert '"request"' in out
     assert [secret for secret in secrets if secret in out] == []

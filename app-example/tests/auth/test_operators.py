@@ -13,21 +13,20 @@ from app.auth import accounts
 from app.auth.accounts import main
 from app.settings import Settings
 from tests.auth.support import PASSWORD, identity_of, new_email, refresh, refresh_token, sign_in, signed_up
-from tests.support import ROOT, UNREACHABLE_DATABASE_URL, execute
+from tests.support import ROOT, UNREACHABLE_DATABASE_URL, UNTRACKED, execute
 
-UNTRACKED = {"DATABASE_POOLER_PREPARED_STATEMENTS": "0", "DATABASE_STATEMENT_CACHE_SIZE": "0"}
-"""For a PgBouncer that tracks no prepared statements; no harm without one."""
 ADDRESS = "somebody@example.com"
 
 
 def command(*arguments: str, database_url: str, stdin: str = f"{PASSWORD}\n") -> subprocess.CompletedProcess[str]:
     """Run a command."""
+    pooler = {name.upper(): str(value) for name, value in UNTRACKED.items()}
     return subprocess.run(
         [sys.executable, "-m", "app.auth.accounts", *arguments],
         capture_output=True,
         check=False,
         cwd=ROOT,
-        env={**os.environ, **UNTRACKED, "DATABASE_URL": database_url, "ENVIRONMENT": "local"},
+        env={**os.environ, **pooler, "DATABASE_URL": database_url, "ENVIRONMENT": "local"},
         input=stdin,
         text=True,
         timeout=60,
