@@ -2,10 +2,10 @@
 
 Owns the format and where it goes, for every logger there is: ours, the server's, the libraries', Python's warnings.
 `extra={"fields": {…}}` of a call is added to its line. Deliberately owns no shipping, rotation or sampling: the
-platform collects standard output. Deliberately not structlog's formatter: what is in a line (ids, redaction) would be made here
-all the same, and it copies every record, a fifth of what a line costs. Deliberately no vendor's name of a field but
-those that all understand (`severity`, `message`, `timestamp`): `trace_id` and `span_id` are OpenTelemetry's, and the
-name that Google's agent looks for would need the project's id in each line.
+platform collects standard output. Deliberately not structlog's formatter: what is in a line (ids, redaction) would be
+made here all the same, and it copies every record, a fifth of what a line costs. Deliberately no vendor's name of a
+field but those that all understand (`severity`, `message`, `timestamp`): `trace_id` and `span_id` are OpenTelemetry's,
+and the name that Google's agent looks for would need the project's id in each line.
 Source: https://cloud.google.com/logging/docs/structured-logging
 """
 
