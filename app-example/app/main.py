@@ -9,7 +9,7 @@ import logging
 from fastapi import FastAPI
 from fastapi_platform_runtime.health import routes as probes
 
-from app import edge, errors, health, logs, resources
+from app import edge, errors, health, logs, resources, telemetry
 from app.assistant import endpoints as assistant
 from app.attachments import endpoints as attachments
 from app.auth import endpoints as accounts
@@ -28,10 +28,11 @@ _logger = logging.getLogger(__name__)
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Build the application, from the environment when no settings are given."""
     settings = settings or settings_from_environment()
-    logs.configure(settings.service_name, settings.log_level)
+    logs.configure(logs.Origin.of(settings), settings.log_level)
+    traces = telemetry.tracing(settings)
     app = FastAPI(
         title=settings.service_name,
-        lifespan=resources.lifespan(settings),
+        lifespan=resources.lifespan(settings, traces),
         middleware=edge.middleware(settings),
         openapi_url=None if settings.is_production else docs.OPENAPI_PATH,
         # Our own page instead, which needs no inline script.
@@ -39,6 +40,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         # One path for each resource: a redirect would name the scheme and host that the client claims.
         redirect_slashes=False,
+        telemetry=telemetry.of_requests(traces),
     )
     _add_routes(app, settings)
     errors.install(app)
@@ -62,6 +64,6 @@ def settings_from_environment() -> Settings:
     try:
         return Settings.from_environment()
     except SettingsError as exc:
-        logs.configure("orders", "INFO")
+        logs.configure(logs.Origin("orders"), "INFO")
         _logger.critical("cannot start: %s", exc)
         raise SystemExit(STARTUP_FAILURE) from None

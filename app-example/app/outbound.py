@@ -20,6 +20,7 @@ import httpx
 import stamina
 
 from app.settings import Settings
+from app.telemetry import Tracing
 
 ATTEMPTS = 3
 """A call and its repetitions; more would multiply the load on a service that already has too much."""
@@ -190,8 +191,8 @@ class Outbound:
 
 
 @asynccontextmanager
-async def open_outbound(settings: Settings) -> AsyncGenerator[Outbound]:
-    """Give the client of the process, which connects at the first call, and close it in the end."""
+async def open_outbound(settings: Settings, traces: Tracing | None = None) -> AsyncGenerator[Outbound]:
+    """Give the client of the process, which connects at the first call and may be traced, and close it in the end."""
     connect, read = settings.outbound_connect_seconds, settings.outbound_read_seconds
     connections = CALL_CONNECTIONS + settings.model_concurrency
     async with httpx.AsyncClient(
@@ -204,6 +205,8 @@ async def open_outbound(settings: Settings) -> AsyncGenerator[Outbound]:
         timeout=httpx.Timeout(connect=connect, pool=connect, read=read, write=read),
         trust_env=False,
     ) as client:
+        if traces:
+            traces.watch_http(client)
         yield Outbound(client, deadline_seconds=2 * (connect + read))
 
 

@@ -1,34 +1,55 @@
 """The context of one request.
 
-Owns the request id (accepted or made, remembered, returned) and the one log line per request. Deliberately
-logs no query, header or body, which may hold secrets or personal data.
+Owns the ids by which all that a request leaves behind is found again (request, trace, user, tenant), the one log line
+per request, and what the metrics learn of it. Deliberately logs no path, query, header or body, which may hold secrets
+or personal data: the route's template says which endpoint it was. Deliberately not `asgi-correlation-id`: it knows no
+trace, and would be one more pass over the headers of each request.
+Source of the trace's header: https://www.w3.org/TR/trace-context/#traceparent-header
 """
 
 import logging
+import random
 import re
 import time
 from contextvars import ContextVar
 from http import HTTPStatus
-from uuid import uuid4
+from uuid import UUID
 
-from starlette.datastructures import Headers, MutableHeaders
+from opentelemetry import trace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-REQUEST_ID_HEADER = "X-Request-ID"
+from app.metrics import Metrics
+
+_HEADER = b"x-request-id"
 PROBE_PREFIX = "/healthz/"
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 """Id of the request being served; None outside a request."""
 trace_id: ContextVar[str | None] = ContextVar("trace_id", default=None)
 """Id of the trace that the request belongs to, 32 hexadecimal digits; None outside a request."""
+# Filled in place: a dependency that runs in a thread has a copy of the context, but the same dictionary.
+_identity: ContextVar[dict[str, str] | None] = ContextVar("identity", default=None)
 
 # An id goes into logs and headers as it came: nothing that could break a line or pass for another field.
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
+_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 _logger = logging.getLogger(__name__)
 
 
+def bind_identity(user_id: UUID, tenant_id: UUID) -> None:
+    """Say who calls: from here on every log line of the request has the two opaque ids."""
+    identity = _identity.get()
+    if identity is not None:
+        identity.update(user_id=str(user_id), tenant_id=str(tenant_id))
+
+
+def current_ids() -> dict[str, str | None]:
+    """Return the ids of the request being served, for log lines and error reports."""
+    return {"request_id": request_id.get(), "trace_id": trace_id.get(), **(_identity.get() or {})}
+
+
 class RequestContext:
-    """Plain ASGI middleware; the outermost, so that every answer and every log line has the id."""
+    """Plain ASGI middleware; outside all but tracing, so that every answer and every log line has the ids."""
 
     def __init__(self, app: ASGIApp) -> None:
         """Wrap an ASGI application."""
@@ -39,37 +60,84 @@ class RequestContext:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        current = _accepted_or_new(Headers(scope=scope).get(REQUEST_ID_HEADER))
-        started = time.perf_counter()
+        given_id, traceparent = _given(scope)
+        current = _accepted_or_new(given_id)
+        metrics: Metrics | None = None if is_probe(scope) else scope.get("state", {}).get("metrics")
         status: int | None = None
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = current
+                message["headers"] = [*message.get("headers", ()), (_HEADER, current.encode())]
             await send(message)
 
-        token = request_id.set(current)
-        trace_id.set(uuid4().hex)
+        tokens = request_id.set(current), trace_id.set(_trace_id(traceparent)), _identity.set({})
+        started = time.perf_counter()
+        if metrics:
+            metrics.request_began()
         try:
             await self._app(scope, receive, send_with_id)
         finally:
-            _log(scope, status, time.perf_counter() - started)
-            request_id.reset(token)
+            seconds = time.perf_counter() - started
+            if metrics:
+                metrics.request_ended(scope["method"], route_template(scope), status, seconds)
+            _log(scope, status, seconds)
+            request_id.reset(tokens[0])
+            trace_id.reset(tokens[1])
+            _identity.reset(tokens[2])
+
+
+def is_probe(scope: Scope) -> bool:
+    """Whether the platform asks for our health: many times a minute, and of no interest while all is well."""
+    return scope["path"].startswith(PROBE_PREFIX)
+
+
+def route_template(scope: Scope) -> str | None:
+    """Return the path of the route with the names of its parameters; None while, or where, no route matched."""
+    # With `include_router(…, prefix=…)` only FastAPI's own notes have the whole path.
+    matched = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
+    template: str | None = getattr(matched, "path_format", None)
+    return template
+
+
+def _given(scope: Scope) -> tuple[str | None, bytes | None]:
+    given_id: str | None = None
+    traceparent: bytes | None = None
+    for name, value in scope["headers"]:
+        if name == _HEADER:
+            given_id = value.decode("latin-1")
+        elif name == b"traceparent":
+            traceparent = value
+    return given_id, traceparent
 
 
 def _accepted_or_new(candidate: str | None) -> str:
-    return candidate if candidate and _ACCEPTED_ID.fullmatch(candidate) else uuid4().hex
+    return candidate if candidate and _ACCEPTED_ID.fullmatch(candidate) else _new()
 
 
-def _log(scope: Scope, status: int | None, duration_seconds: float) -> None:
-    path: str = scope["path"]
-    quiet = path.startswith(PROBE_PREFIX) and status == HTTPStatus.OK
-    fields = {
-        "method": scope["method"],
-        "path": path,
-        "status": status,
-        "duration_ms": round(duration_seconds * 1000, 1),
-    }
-    _logger.log(logging.DEBUG if quiet else logging.INFO, "request", extra={"fields": fields})
+def _new() -> str:
+    # Nobody may guess a token; an id is only to be told from others.
+    return f"{random.getrandbits(128):032x}"
+
+
+def _trace_id(traceparent: bytes | None) -> str:
+    traced = trace.get_current_span().get_span_context()
+    if traced.is_valid:
+        return trace.format_trace_id(traced.trace_id)
+    matched = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
+    return matched[1].decode() if matched else _new()
+
+
+def _log(scope: Scope, status: int | None, seconds: float) -> None:
+    probe = is_probe(scope)
+    level = logging.DEBUG if probe and status == HTTPStatus.OK else logging.INFO
+    if _logger.isEnabledFor(level):
+        fields = {
+            "method": scope["method"],
+            # The probes' routes have no parameters.
+            "route": scope["path"] if probe else route_template(scope),
+            "status": status,
+            "duration_ms": round(seconds * 1000, 1),
+        }
+        _logger.log(level, "request", extra={"fields": fields})

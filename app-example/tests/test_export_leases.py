@@ -46,6 +46,11 @@ class Desk:
         return await execute(self.database_url, f"SELECT {name} FROM exports")  # noqa: S608
 
 
+def objects(bucket: Path) -> list[str]:
+    """Return the names of what is in a bucket."""
+    return sorted(str(path.relative_to(bucket)) for path in bucket.rglob("*") if path.is_file())
+
+
 @pytest.fixture
 async def desk(database_url: str) -> AsyncGenerator[Desk]:
     async with open_database(valid_settings(database_url=database_url).database) as database:
@@ -138,8 +143,7 @@ async def test_objects_that_no_row_knows_are_removed_when_they_are_old(desk: Des
         os.utime(tmp_path / name, (0, 0))
     async with open_storage(valid_settings(storage_url=f"file://{tmp_path}")) as storage:
         await Chores(desk.database, storage, JobQueue(InMemoryBroker()), desk.outbox).clean()
-    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
-    assert left == sorted([kept, names[3]])
+    assert objects(tmp_path) == sorted([kept, names[3]])
 
 
 async def test_what_was_kept_long_enough_is_forgotten(desk: Desk) -> None:

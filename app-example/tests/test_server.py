@@ -16,10 +16,11 @@ import pytest
 
 from tests.support import ROOT, production_environment, production_settings, signed_in
 
-START_SECONDS = 60
-"""Generous: a machine that runs other things as well needs ten times what an idle one does."""
 SERVE = "fastapi_platform_runtime.serve"
 VALID = {**production_environment(), "METRICS_PORT": "0"}
+START_SECONDS = 60
+"""Longest that a process takes to start or to end on a machine that has other things to do."""
+REQUIRED_FIELDS = {"timestamp", "severity", "service", "environment", "release", "logger", "message"}
 
 
 @pytest.fixture
@@ -30,21 +31,42 @@ def port() -> int:
         return listener.getsockname()[1]
 
 
+@pytest.mark.control("structured-json-logs", "log-redaction")
 def test_every_line_from_start_to_end_is_json(port: int) -> None:
-    with _server(VALID, port) as process:
+    with _server({**VALID, "ALLOWED_HOSTS": "127.0.0.1", "RELEASE": "r-17"}, port, lame_duck=1) as process:
         _wait_until_live(port)
         address = f"http://127.0.0.1:{port}/v1/orders?token=hunter2"
-        assert (
-            httpx.get(address, headers={**signed_in(production_settings()), "Host": "orders.test"}).status_code == 503
-        )
+        assert httpx.get(address, headers={**signed_in(production_settings()), "Host": "127.0.0.1"}).status_code == 503
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=START_SECONDS)
     lines: list[dict[str, Any]] = [json.loads(line) for line in out.splitlines()]
-    assert all({"timestamp", "severity", "service", "logger", "message"} <= set(line) for line in lines)
-    messages = {line["message"] for line in lines}
-    assert {"request", "the database does not serve", "Application shutdown complete."} <= messages
+    assert all(set(line) >= REQUIRED_FIELDS for line in lines)
+    assert {(line["service"], line["environment"], line["release"]) for line in lines} == {
+        ("orders", "production", "r-17")
+    }
+    requests = [line for line in lines if line["message"] in ("request", "unhandled error")]
+    assert all(set(line) >= {"request_id", "trace_id"} for line in requests)
+    messages = [line["message"] for line in lines]
+    assert messages[0].startswith("Started server process")
+    assert any(message.startswith("Draining: 1 s of serving") for message in messages)
+    assert {"request", "the database does not serve", "Application startup complete."} <= set(messages)
+    assert messages[-1].startswith("Finished server process")
     assert "hunter2" not in out
     assert err == ""
+
+
+@pytest.mark.control("prometheus-metrics", "structured-json-logs")
+def test_a_metrics_port_that_is_taken_ends_the_start_and_says_so(port: int) -> None:
+    with socket.socket() as other:
+        other.bind(("0.0.0.0", 0))
+        other.listen()
+        taken = str(other.getsockname()[1])
+        with _server({**VALID, "METRICS_PORT": taken}, port) as process:
+            out, err = process.communicate(timeout=START_SECONDS)
+    assert (process.returncode, err) == (3, "")
+    messages = [json.loads(line)["message"] for line in out.splitlines()]
+    assert any(f"cannot listen on METRICS_PORT {taken}" in message for message in messages)
+    assert not any("Traceback" in message for message in messages)
 
 
 @pytest.mark.control("settings-validated-at-startup", "postgres-required-in-production", "signing-key-strength")
@@ -65,9 +87,12 @@ def test_a_bad_variable_ends_the_start_with_one_line_that_names_it(port: int, na
 
 
 @contextmanager
-def _server(environment: dict[str, str], port: int) -> Generator[subprocess.Popen[str]]:
+def _server(environment: dict[str, str], port: int, *, lame_duck: int = 0) -> Generator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        [sys.executable, "-m", SERVE, "app.main:create_app", "--factory", "--port", str(port), "--lame-duck", "0"],
+        [
+            *(sys.executable, "-m", SERVE, "app.main:create_app", "--factory"),
+            *("--port", str(port), "--lame-duck", str(lame_duck)),
+        ],
         cwd=ROOT,
         env={**os.environ, **environment},
         stderr=subprocess.PIPE,

@@ -12,6 +12,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.security.base import SecurityBase
 
 from app.auth.tokens import AccessTokens, Identity, InvalidTokenError, Role
+from app.request_context import bind_identity
 
 _bearer: SecurityBase = HTTPBearer(auto_error=False, bearerFormat="JWT", scheme_name="access token")
 
@@ -24,13 +25,15 @@ async def current_identity(
     try:
         if credentials is None:
             raise InvalidTokenError("no token")
-        return tokens.read(credentials.credentials)
+        identity = tokens.read(credentials.credentials)
     except InvalidTokenError:
         raise HTTPException(
             HTTPStatus.UNAUTHORIZED,
             detail="A valid access token is needed.",
             headers={"WWW-Authenticate": "Bearer"},
         ) from None
+    bind_identity(identity.user_id, identity.tenant_id)
+    return identity
 
 
 CurrentIdentity = Annotated[Identity, Depends(current_identity)]

@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 
 from app.edge.gate import Gate
 from app.edge.responses import FinishedResponses
+from app.error_reports import ReportedErrors
 from app.request_context import RequestContext
 from app.settings import Settings
 
@@ -21,4 +22,6 @@ def middleware(settings: Settings) -> list[Middleware]:
         # Every answer has the headers, a refusal as well.
         Middleware(FinishedResponses),
         Middleware(Gate, settings=settings),
+        # Inside the gate, which answers 500: what passes here, nobody handled.
+        Middleware(ReportedErrors),
     ]

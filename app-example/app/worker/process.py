@@ -37,7 +37,7 @@ _logger = logging.getLogger(__name__)
 def main(pace: Pace = PACE) -> int:
     """Work until a signal comes."""
     settings = settings_from_environment()
-    logs.configure(settings.service_name, settings.log_level)
+    logs.configure(logs.Origin.of(settings), settings.log_level)
     uvloop.run(work(settings, pace))
     return 0
 

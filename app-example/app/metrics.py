@@ -1,0 +1,186 @@
+"""Metrics: what Prometheus scrapes.
+
+Owns a registry for each application, the figures of requests, of the connection pool and of the dependencies, and the
+listener on a port of its own, which no route of the public leads to. Other modules add their gauges with `gauge`.
+Labels have few values: a method, a route's template, a class of statuses. Probes are left out; they would be half of
+the traffic. Deliberately one server process for each port: with `--workers 2` a scrape would show one process and hide
+the other, so the second does not start. More pods are the way; where processes must share a pod, `METRICS_PORT=0`.
+Source: https://prometheus.io/docs/practices/naming/
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from inspect import isawaitable
+from typing import TypeVar
+
+from fastapi_platform_runtime.health import Health
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    start_http_server,
+)
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import QueuePool
+
+from app.settings import Settings
+
+BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Upper bounds of latency: fine around the objective of half a second, and up to what a load balancer waits."""
+READ_SECONDS = 2.0
+"""Longest that a scrape waits for a figure; Prometheus itself gives up after ten."""
+METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+"""The methods that have a label of their own; anybody can make up another."""
+UNMATCHED = "unmatched"
+"""Label of all paths that no route has."""
+
+Value = TypeVar("Value")
+Reading = Callable[[], float | Awaitable[float]]
+_logger = logging.getLogger(__name__)
+
+
+class MetricsPortError(OSError):
+    """The metrics have no port to listen on."""
+
+
+class Metrics:
+    """What one process counts."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Begin at zero; made within the event loop, which asynchronous readings run in."""
+        self.registry = CollectorRegistry()
+        self._loop = asyncio.get_running_loop()
+        self._requests = self._counter("http_requests", "Requests answered", ("method", "route", "status_class"))
+        self._seconds = Histogram(
+            "http_request_duration_seconds",
+            "Time to the end of an answer",
+            ("method", "route"),
+            buckets=BUCKETS_SECONDS,
+            registry=self.registry,
+        )
+        self._in_progress = Gauge("http_requests_in_progress", "Requests being served", registry=self.registry)
+        self._exceptions = self._counter("unhandled_exceptions", "Exceptions that nobody handled", ("type",))
+        about = Gauge("app_info", "What runs here", ("service", "environment", "release"), registry=self.registry)
+        about.labels(settings.service_name, settings.environment, settings.release).set(1)
+        ProcessCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+
+    def request_began(self) -> None:
+        """Count a request in."""
+        self._in_progress.inc()
+
+    def request_ended(self, method: str, route: str | None, status: int | None, seconds: float) -> None:
+        """Count a request out; without a status its connection broke before an answer."""
+        method = method if method in METHODS else "OTHER"
+        route = route or UNMATCHED
+        self._in_progress.dec()
+        self._requests.labels(method, route, f"{status // 100}xx" if status else "none").inc()
+        self._seconds.labels(method, route).observe(seconds)
+
+    def exception(self, error: BaseException) -> None:
+        """Count an exception that nobody handled."""
+        self._exceptions.labels(type(error).__name__).inc()
+
+    def gauge(self, name: str, documentation: str, read: Reading) -> None:
+        """Add a figure that is read at each scrape; one that raises or hangs is missing from it, and no more.
+
+        Args:
+            name: With the unit at its end, without labels.
+            documentation: What it says.
+            read: Plain functions run in the listener's thread, asynchronous ones in the event loop.
+        """
+
+        def samples() -> Iterable[Metric]:
+            value = self._read(name, read)
+            yield GaugeMetricFamily(name, documentation, value)
+
+        self.registry.register(_Collected(name, samples))
+
+    def watch_pool(self, engine: AsyncEngine) -> None:
+        """Show the connections of an engine."""
+        pool = engine.pool
+        if isinstance(pool, QueuePool):
+            self.gauge("db_pool_size", "Connections that stay open", pool.size)
+            self.gauge("db_pool_checked_out", "Connections in use", pool.checkedout)
+            self.gauge("db_pool_overflow", "Connections beyond the size", lambda: max(pool.overflow(), 0))
+
+    def watch_health(self, health: Health, names: Sequence[str]) -> None:
+        """Show which dependencies work; a scrape asks as readiness does, and shares its answers."""
+
+        def samples() -> Iterable[Metric]:
+            family = GaugeMetricFamily("dependency_up", "Whether a dependency works", labels=("dependency",))
+            verdict = self._read(family.name, health.verdict)
+            if verdict is not None:
+                broken = {*verdict.failing, *verdict.degraded}
+                for name in names:
+                    family.add_metric((name,), float(name not in broken))
+            yield family
+
+        self.registry.register(_Collected("dependency_up", samples))
+
+    def _read(self, name: str, read: Callable[[], Value | Awaitable[Value]]) -> Value | None:
+        try:
+            value = read()
+            return self._wait(value) if isawaitable(value) else value
+        except Exception as exc:
+            _logger.warning("metric %s cannot be read: %s", name, type(exc).__name__)
+            return None
+
+    def _wait(self, value: Awaitable[Value]) -> Value:
+        async def awaited() -> Value:
+            async with asyncio.timeout(READ_SECONDS):
+                return await value
+
+        return asyncio.run_coroutine_threadsafe(awaited(), self._loop).result(2 * READ_SECONDS)
+
+    def _counter(self, name: str, documentation: str, labels: Sequence[str]) -> Counter:
+        return Counter(name, documentation, labels, registry=self.registry)
+
+
+class _Collected(Collector):
+    """Figures that exist while they are read."""
+
+    def __init__(self, name: str, samples: Callable[[], Iterable[Metric]]) -> None:
+        self._name = name
+        self._samples = samples
+
+    def describe(self) -> Iterable[Metric]:
+        # The registry would collect otherwise, in the event loop's own thread.
+        return (Metric(self._name, "", "gauge"),)
+
+    def collect(self) -> Iterable[Metric]:
+        return self._samples()
+
+
+@asynccontextmanager
+async def open_metrics(settings: Settings) -> AsyncGenerator[Metrics]:
+    """Give the metrics of the process, and let them be scraped until the end.
+
+    Raises:
+        MetricsPortError: Somebody else listens on the port.
+    """
+    disable_created_metrics()
+    metrics = Metrics(settings)
+    if settings.metrics_port == 0:
+        yield metrics
+        return
+    host = "127.0.0.1" if settings.is_local else "0.0.0.0"
+    try:
+        listener, thread = start_http_server(settings.metrics_port, host, metrics.registry)
+    except OSError as exc:
+        reason = f"{exc.strerror}; several server processes in a pod need METRICS_PORT=0"
+        raise MetricsPortError(f"cannot listen on METRICS_PORT {settings.metrics_port}: {reason}") from None
+    try:
+        yield metrics
+    finally:
+        await asyncio.to_thread(listener.shutdown)
+        listener.server_close()
+        await asyncio.to_thread(thread.join)

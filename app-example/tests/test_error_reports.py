@@ -1,0 +1,116 @@
+"""Unhandled exceptions reach the tracker, tagged, and without anything that a user sent."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from app.error_reports import open_error_reports
+from app.main import create_app
+from app.metrics import open_metrics
+from app.settings import Settings, SettingsError
+from tests.receivers import Receiver, receiving
+from tests.support import production_settings, serve, signed_in, valid_settings
+
+
+@pytest.fixture
+def tracker() -> Iterator[Receiver]:
+    """Give an error tracker."""
+    with receiving() as receiver:
+        yield receiver
+
+
+def reporting_settings(tracker: Receiver) -> Settings:
+    """Return settings of a production that reports."""
+    dsn = f"http://public@127.0.0.1:{tracker.port}/1"
+    return production_settings(sentry_dsn=dsn, release="r-17")
+
+
+def broken_app(settings: Settings) -> FastAPI:
+    """Return an application with a route that fails with local variables and a text full of secrets."""
+    app = create_app(settings)
+
+    @app.post("/v1/broken/{name}")
+    async def broken(name: str, body: dict[str, str]) -> None:  # pyright: ignore[reportUnusedFunction]
+        secret = body["password"]
+        raise LookupError(f"no {name!r} with password={secret} for {secret!r}")
+
+    return app
+
+
+def events(tracker: Receiver) -> list[dict[str, Any]]:
+    """Return the events that have arrived."""
+    return [json.loads(each.body.splitlines()[2]) for each in tracker.received]
+
+
+@pytest.mark.control("error-tracking", "log-redaction")
+async def test_an_exception_of_a_route_arrives_once_with_its_tags_and_nothing_else(tracker: Receiver) -> None:
+    settings = reporting_settings(tracker)
+    async with serve(broken_app(settings)) as client:
+        response = await client.post(
+            "/v1/broken/hunter2 name?token=hunter2",
+            json={"password": "hunter2"},
+            headers={
+                **signed_in(settings),
+                "Cookie": "session=hunter2",
+                "Host": "orders.test",
+                "X-Api-Key": "hunter2",
+            },
+        )
+    assert response.status_code == 500
+    (event,) = events(tracker)
+    assert (event["environment"], event["release"]) == ("production", "r-17")
+    assert event["tags"]["where"] == "/v1/broken/{name}"
+    assert event["tags"]["request_id"] == response.headers["X-Request-ID"]
+    (exception,) = event["exception"]["values"]
+    assert exception["type"] == "LookupError"
+    assert exception["stacktrace"]["frames"][-1]["function"] == "broken"
+    assert {"vars", "context_line", "pre_context"}.isdisjoint(exception["stacktrace"]["frames"][-1])
+    assert set(event) <= {
+        "environment",
+        "event_id",
+        "exception",
+        "level",
+        "platform",
+        "release",
+        "sdk",
+        "tags",
+        "timestamp",
+    }
+    assert b"hunter2" not in tracker.received[0].body
+
+
+@pytest.mark.control("error-tracking")
+async def test_an_exception_of_a_job_arrives(tracker: Receiver) -> None:
+    settings = reporting_settings(tracker)
+    async with open_metrics(valid_settings()) as metrics, open_error_reports(settings, metrics) as reports:
+        reports.capture(ValueError("'hunter2 of a job'"), where="export")
+    (event,) = events(tracker)
+    assert (event["environment"], event["release"], event["tags"]["where"]) == ("production", "r-17", "export")
+    assert metrics.registry.get_sample_value("unhandled_exceptions_total", {"type": "ValueError"}) == 1
+    assert b"hunter2" not in tracker.received[0].body
+
+
+async def test_what_is_answered_with_a_problem_is_not_reported(tracker: Receiver) -> None:
+    async with serve(create_app(reporting_settings(tracker))) as client:
+        await client.get("/v1/nothing", headers={"Host": "orders.test"})
+        await client.get("/v1/orders/x", headers={"Host": "orders.test"})
+    assert events(tracker) == []
+
+
+async def test_a_tracker_that_is_away_changes_no_answer() -> None:
+    dsn = "http://public@127.0.0.1:1/1"
+    async with serve(broken_app(valid_settings(sentry_dsn=dsn))) as client:
+        response: httpx.Response = await client.post("/v1/broken/x", json={"password": "x"})
+    assert response.status_code == 500
+
+
+async def test_an_address_that_is_none_stops_the_start_and_is_not_shown() -> None:
+    async with open_metrics(valid_settings()) as metrics:
+        opening = open_error_reports(valid_settings(sentry_dsn="hunter2"), metrics)
+        with pytest.raises(SettingsError, match=r"SENTRY_DSN: want https") as caught:
+            await opening.__aenter__()
+    assert "hunter2" not in str(caught.value)
