@@ -11,9 +11,11 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi_platform_runtime.engine import EngineSettings
-from sqlalchemy import ExceptionContext, MetaData, event, text
+from sqlalchemy import MetaData, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
+
+from app import database_errors
 
 
 class Base(DeclarativeBase):
@@ -46,21 +48,14 @@ class Database:
 @asynccontextmanager
 async def open_database(settings: EngineSettings) -> AsyncGenerator[Database]:
     """Give the pool of the process, which connects at the first query, and close it in the end."""
-    engine = create_async_engine(**settings.arguments())
-    event.listen(engine.sync_engine, "handle_error", _forget_values)
+    arguments = settings.arguments()
+    arguments["connect_args"]["async_creator_fn"] = database_errors.connect
+    engine = create_async_engine(**arguments)
+    database_errors.watch(engine)
     try:
         yield Database(engine, async_sessionmaker(engine, expire_on_commit=False))
     finally:
         await engine.dispose()
-
-
-def _forget_values(context: ExceptionContext) -> None:
-    """Take the row away from an error: Postgres quotes it as the detail of a violated constraint, and logs show it."""
-    error: BaseException | None = context.original_exception
-    while error is not None:
-        if getattr(error, "detail", None):
-            error.detail = None  # pyright: ignore[reportAttributeAccessIssue]
-        error = error.__cause__
 
 
 async def get_session(request: Request) -> AsyncIterator[AsyncSession]:

@@ -1,8 +1,8 @@
 """Errors as clients see them.
 
-Owns the one shape of every error answer, `application/problem+json`, and what an unforeseen exception turns
-into. Deliberately repeats nothing of the input and shows nothing of the internals: the request id leads to
-the log line that has them. Source: https://www.rfc-editor.org/rfc/rfc9457
+Owns the one shape of every error answer, `application/problem+json`, and what an outage of the database and an
+unforeseen exception turn into. Deliberately repeats nothing of the input and shows nothing of the internals: the
+request id and the trace id lead to the log line that has them. Source: https://www.rfc-editor.org/rfc/rfc9457
 """
 
 import logging
@@ -16,13 +16,22 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.database_errors import DatabaseUnavailableError, is_outage, is_unstorable, sqlstate
 from app.outbound import Reason, UpstreamUnavailableError
-from app.request_context import request_id
+from app.request_context import request_id, trace_id
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 5
+"""When to try again after an outage; a failover takes longer, a restart of the pooler less."""
+MAX_ERRORS = 20
+"""Most places that one answer names: a client can send thousands of unknown keys."""
+MAX_PLACE_LENGTH = 100
+"""Longest name of a place; part of it may be a key that the client made up."""
 
 _logger = logging.getLogger(__name__)
 
@@ -43,6 +52,8 @@ class Problem(BaseModel):
     """What went wrong this time."""
     request_id: str | None = None
     """Id to quote when asking for help."""
+    trace_id: str | None = None
+    """Id of the trace that the request belongs to, 32 hexadecimal digits."""
     errors: dict[str, list[str]] | None = None
     """What is wrong with each part of the request, by its place: `body.quantity`, `query.limit`."""
 
@@ -73,6 +84,9 @@ class UnhandledErrors:
             Exception: What the application raised after its answer had begun; the server then cuts the
                 connection, the only way left to tell the client.
         """
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
         answered = False
 
         async def watch(message: Message) -> None:
@@ -83,36 +97,46 @@ class UnhandledErrors:
         try:
             await self._app(scope, receive, watch)
         except Exception:
-            if scope["type"] != "http" or answered:
-                raise
             _logger.exception("unhandled error")
-            await _response(HTTPStatus.INTERNAL_SERVER_ERROR)(scope, receive, send)
+            if answered:
+                raise
+            await problem_response(HTTPStatus.INTERNAL_SERVER_ERROR)(scope, receive, send)
 
 
 def install(app: FastAPI) -> None:
     """Give the errors that the framework knows our shape."""
     app.exception_handler(HTTPException)(_http_error)
-    app.exception_handler(UpstreamUnavailableError)(_upstream_error)
     app.exception_handler(RequestValidationError)(_validation_error)
+    app.exception_handler(UpstreamUnavailableError)(_upstream_error)
+    for kind in (DatabaseUnavailableError, DBAPIError, PoolTimeoutError):
+        app.exception_handler(kind)(_database_error)
+    # The last resort: a middleware that stands outside `UnhandledErrors`.
+    app.exception_handler(Exception)(_broken_middleware)
 
 
-async def _http_error(_request: Request, exc: HTTPException) -> JSONResponse:
-    return _response(exc.status_code, detail=exc.detail, headers=exc.headers)
-
-
-async def _validation_error(_request: Request, exc: RequestValidationError) -> JSONResponse:
-    errors: defaultdict[str, list[str]] = defaultdict(list)
-    for error in exc.errors():
-        errors[".".join(map(str, error["loc"]))].append(error["msg"])
-    return _response(HTTPStatus.UNPROCESSABLE_ENTITY, detail="The request is not valid.", errors=dict(errors))
-
-
-async def _upstream_error(_request: Request, exc: UpstreamUnavailableError) -> JSONResponse:
-    shown = upstream_problem(exc)
-    wait = exc.retry_after_seconds
-    return _response(
-        shown.status, detail=shown.detail, headers=None if wait is None else {"Retry-After": str(math.ceil(wait))}
+def problem(status: int, *, detail: str | None = None, errors: dict[str, list[str]] | None = None) -> Problem:
+    """Describe an error of the request being served."""
+    title = HTTPStatus(status).phrase
+    return Problem(
+        title=title,
+        status=status,
+        detail=None if detail == title else detail,
+        request_id=request_id.get(),
+        trace_id=trace_id.get(),
+        errors=errors,
     )
+
+
+def problem_response(
+    status: int,
+    *,
+    detail: str | None = None,
+    errors: dict[str, list[str]] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """Return an error answer."""
+    shown = problem(status, detail=detail, errors=errors)
+    return JSONResponse(shown.model_dump(exclude_none=True), status, headers=headers, media_type=PROBLEM_MEDIA_TYPE)
 
 
 def upstream_problem(exc: UpstreamUnavailableError) -> Problem:
@@ -130,24 +154,45 @@ _UPSTREAM_STATUS = {
 }
 
 
-def problem(status: int, *, detail: str | None = None, errors: dict[str, list[str]] | None = None) -> Problem:
-    """Describe an error of the request being served."""
-    title = HTTPStatus(status).phrase
-    return Problem(
-        title=title,
-        status=status,
-        detail=None if detail == title else detail,
-        request_id=request_id.get(),
-        errors=errors,
+async def _http_error(_request: Request, exc: HTTPException) -> JSONResponse:
+    return problem_response(exc.status_code, detail=exc.detail, headers=exc.headers)
+
+
+async def _validation_error(_request: Request, exc: RequestValidationError) -> JSONResponse:
+    errors: defaultdict[str, list[str]] = defaultdict(list)
+    for error in exc.errors()[:MAX_ERRORS]:
+        errors[_place(error["loc"])].append(error["msg"])
+    return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, detail="The request is not valid.", errors=dict(errors))
+
+
+async def _upstream_error(_request: Request, exc: UpstreamUnavailableError) -> JSONResponse:
+    shown = upstream_problem(exc)
+    wait = exc.retry_after_seconds
+    headers = None if wait is None else {"Retry-After": str(math.ceil(wait))}
+    return problem_response(shown.status, detail=shown.detail, headers=headers)
+
+
+async def _database_error(_request: Request, exc: Exception) -> JSONResponse:
+    if isinstance(exc, DBAPIError) and is_unstorable(exc):
+        return problem_response(
+            HTTPStatus.UNPROCESSABLE_ENTITY, detail="The request has a character that cannot be stored."
+        )
+    if not is_outage(exc):
+        raise exc
+    fields = {"error": type(exc).__name__, "sqlstate": sqlstate(exc) or None}
+    _logger.error("the database does not serve", extra={"fields": fields})
+    return problem_response(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        detail="The service cannot reach its data now.",
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
     )
 
 
-def _response(
-    status: int,
-    *,
-    detail: str | None = None,
-    errors: dict[str, list[str]] | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> JSONResponse:
-    shown = problem(status, detail=detail, errors=errors)
-    return JSONResponse(shown.model_dump(exclude_none=True), status, headers=headers, media_type=PROBLEM_MEDIA_TYPE)
+async def _broken_middleware(_request: Request, _exc: Exception) -> JSONResponse:
+    return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def _place(parts: tuple[int | str, ...]) -> str:
+    # A key may have half of a surrogate pair, which no encoding has a form for.
+    name = ".".join(map(str, parts)).encode(errors="replace").decode()
+    return name if len(name) <= MAX_PLACE_LENGTH else f"{name[:MAX_PLACE_LENGTH]}…"

@@ -174,7 +174,12 @@ async def idempotency_key(
     identity: CurrentIdentity,
     header: Annotated[
         str | None,
-        Header(alias="Idempotency-Key", pattern=_HEADER, description="Makes the request safe to send again."),
+        Header(
+            alias="Idempotency-Key",
+            max_length=66,
+            pattern=_HEADER,
+            description="Makes the request safe to send again.",
+        ),
     ] = None,
 ) -> AsyncIterator[IdempotencyKey | None]:
     """Read the header, and turn what is wrong with the key into its answer."""

@@ -1,8 +1,8 @@
 """Logs: one JSON object a line on standard output.
 
 Owns the format and where it goes, for every logger there is: ours, the server's, the libraries', Python's warnings.
-`extra={"fields": {…}}` of a call is added to its line. Deliberately owns no shipping, rotation or sampling: the
-platform collects standard output. Deliberately not structlog's formatter: what is in a line (ids, redaction) would be
+`extra={"fields": {…}}` of a call is added to its line. Deliberately owns no shipping, rotation or sampling: whoever
+runs it collects standard output. Deliberately not structlog's formatter: what is in a line (ids, redaction) would be
 made here all the same, and it copies every record, a fifth of what a line costs. Deliberately no vendor's name of a
 field but those that all understand (`severity`, `message`, `timestamp`): `trace_id` and `span_id` are OpenTelemetry's,
 and the name that Google's agent looks for would need the project's id in each line.
@@ -14,13 +14,14 @@ import logging
 import logging.config
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 from opentelemetry import trace
 from typing_extensions import override
 
 from app import redaction
 from app.request_context import current_ids
+from app.settings import Settings
 
 _encode = json.JSONEncoder(default=str).encode
 _TRACEBACK = "Traceback (most recent call last)"
@@ -33,6 +34,11 @@ class Origin:
     service: str
     environment: str = "unknown"
     release: str = "unknown"
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Build from the settings."""
+        return cls(settings.service_name, settings.environment.value, settings.release)
 
 
 def configure(origin: Origin, level: str) -> None:

@@ -9,13 +9,14 @@ import logging
 from fastapi import FastAPI
 from fastapi_platform_runtime.health import routes as probes
 
-from app import errors, health, logs, resources, telemetry
+from app import edge, errors, health, logs, resources, telemetry
 from app.assistant import endpoints as assistant
+from app.attachments import endpoints as attachments
 from app.auth import endpoints as accounts
-from app.error_reports import ReportedErrors
+from app.edge import docs
+from app.exports import endpoints as exports
 from app.orders import endpoints as orders
 from app.products import endpoints as products
-from app.request_context import RequestContext
 from app.settings import Settings, SettingsError
 
 STARTUP_FAILURE = 3
@@ -27,36 +28,35 @@ _logger = logging.getLogger(__name__)
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Build the application, from the environment when no settings are given."""
     settings = settings or settings_from_environment()
-    origin = logs.Origin(settings.service_name, settings.environment.value, settings.release)
-    logs.configure(origin, settings.log_level)
+    logs.configure(logs.Origin.of(settings), settings.log_level)
     traces = telemetry.tracing(settings)
     app = FastAPI(
         title=settings.service_name,
         lifespan=resources.lifespan(settings, traces),
-        # Without the description there is no docs page either.
-        openapi_url=None if settings.is_production else "/openapi.json",
+        middleware=edge.middleware(settings),
+        openapi_url=None if settings.is_production else docs.OPENAPI_PATH,
+        # Our own page instead, which needs no inline script.
+        docs_url=None,
         redoc_url=None,
+        # One path for each resource: a redirect would name the scheme and host that the client claims.
+        redirect_slashes=False,
         telemetry=telemetry.of_requests(traces),
     )
-    _add_routes(app)
+    _add_routes(app, settings)
     errors.install(app)
-    _add_middleware(app)
     return app
 
 
-def _add_routes(app: FastAPI) -> None:
+def _add_routes(app: FastAPI, settings: Settings) -> None:
     app.router.routes.extend(probes(health.judge))
-    app.include_router(assistant.router)
+    if not settings.is_production:
+        app.router.routes.extend(docs.routes(settings.service_name))
     app.include_router(accounts.router)
+    app.include_router(assistant.router)
+    app.include_router(attachments.router)
+    app.include_router(exports.router)
     app.include_router(orders.router)
     app.include_router(products.router)
-
-
-def _add_middleware(app: FastAPI) -> None:
-    # The last one added is the outermost.
-    app.add_middleware(ReportedErrors)
-    app.add_middleware(errors.UnhandledErrors)
-    app.add_middleware(RequestContext)
 
 
 def settings_from_environment() -> Settings:

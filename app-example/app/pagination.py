@@ -76,7 +76,9 @@ def cut(items: Sequence[Item], limit: int) -> tuple[list[Item], str | None]:
 
 
 def page_query(
-    after: Annotated[str | None, Query(pattern=_CURSOR_PATTERN, description="`next_after` of a page.")] = None,
+    after: Annotated[
+        str | None, Query(max_length=47, pattern=_CURSOR_PATTERN, description="`next_after` of a page.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Most items to return.")] = 20,
 ) -> PageQuery:
     """Read the query parameters `after` and `limit`."""

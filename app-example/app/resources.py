@@ -5,7 +5,7 @@ once, at startup, by the module that knows it. Deliberately connects to nothing:
 readiness, while a dependency is away.
 """
 
-from asyncio import TaskGroup
+from asyncio import Semaphore, TaskGroup
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TypedDict
@@ -15,6 +15,7 @@ from fastapi_platform_runtime.health import Health
 from redis.asyncio import Redis
 
 from app.assistant.service import AssistantService, open_assistant
+from app.attachments.upload import UPLOADS_AT_ONCE
 from app.auth.passwords import Passwords, open_passwords
 from app.auth.reset_messages import NoResetMessages, ResetMessages
 from app.auth.resets import open_tasks
@@ -26,10 +27,13 @@ from app.flags import Flags
 from app.health import dependencies, open_health
 from app.metrics import Metrics, open_metrics
 from app.outbound import Outbound, open_outbound
+from app.queue import JobQueue, open_broker
 from app.rate_limits import RateLimits, open_rate_limits
 from app.redis import open_redis
 from app.settings import Settings
+from app.storage import Storage, open_storage
 from app.telemetry import Tracing, open_export
+from app.work import Parts, open_work
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager["State"]]
 
@@ -44,6 +48,7 @@ class State(TypedDict):
     error_reports: ErrorReports
     flags: Flags
     health: Health
+    jobs: JobQueue
     metrics: Metrics
     outbound: Outbound
     passwords: Passwords
@@ -52,7 +57,9 @@ class State(TypedDict):
     reset_messages: ResetMessages
     reset_tasks: TaskGroup
     settings: Settings
+    storage: Storage
     traces: Tracing | None
+    upload_slots: Semaphore
 
 
 def lifespan(settings: Settings, traces: Tracing | None = None) -> Lifespan:
@@ -68,17 +75,21 @@ def lifespan(settings: Settings, traces: Tracing | None = None) -> Lifespan:
             database = await stack.enter_async_context(open_database(settings.database))
             outbound = await stack.enter_async_context(open_outbound(settings, traces))
             redis = await stack.enter_async_context(open_redis(settings))
-            assistant = open_assistant(settings, outbound)
-            metrics.gauge("model_calls_in_progress", "Calls of the model that run", lambda: assistant.turns.in_use)
-            metrics.gauge("model_callers_waiting", "Callers that wait for their turn", lambda: assistant.turns.waiting)
+            storage = await stack.enter_async_context(open_storage(settings))
+            broker = await stack.enter_async_context(open_broker(settings))
+            if redis is None:
+                # A developer's machine: there is no worker that could be reached.
+                parts = Parts(broker=broker, database=database, outbound=outbound, redis=None, storage=storage)
+                await stack.enter_async_context(open_work(settings, parts))
             yield State(
                 access_tokens=AccessTokens.of(settings),
-                assistant=assistant,
+                assistant=_counted(open_assistant(settings, outbound), metrics),
                 cache=Cache(redis),
                 database=database,
                 error_reports=error_reports,
                 flags=Flags(redis),
                 health=_watched(settings, database, redis, metrics, traces),
+                jobs=JobQueue(broker),
                 metrics=metrics,
                 outbound=outbound,
                 passwords=await stack.enter_async_context(open_passwords()),
@@ -87,10 +98,18 @@ def lifespan(settings: Settings, traces: Tracing | None = None) -> Lifespan:
                 reset_messages=NoResetMessages(),
                 reset_tasks=await stack.enter_async_context(open_tasks()),
                 settings=settings,
+                storage=storage,
                 traces=traces,
+                upload_slots=Semaphore(UPLOADS_AT_ONCE),
             )
 
     return opened
+
+
+def _counted(assistant: AssistantService, metrics: Metrics) -> AssistantService:
+    metrics.gauge("model_calls_in_progress", "Calls of the model that run", lambda: assistant.turns.in_use)
+    metrics.gauge("model_callers_waiting", "Callers that wait for their turn", lambda: assistant.turns.waiting)
+    return assistant
 
 
 def _watched(

@@ -23,6 +23,7 @@ from app.settings_types import (
     Origin,
     SigningKeys,
     comma_separated,
+    credential,
     http_address,
     redis_address,
     storage_address,
@@ -87,7 +88,7 @@ class Settings(BaseSettings):
 
     model_url: Annotated[str | None, AfterValidator(http_address)] = None
     """Address of the language model's API, of the OpenAI kind: `https://models.example.com/v1`."""
-    model_api_key: SecretStr | None = None
+    model_api_key: Annotated[SecretStr | None, AfterValidator(credential)] = None
     """Credential of the language model's API."""
     model_name: Annotated[str, Field(pattern=r"^[\w.:/-]{1,100}$")] = "default"
     """Which model answers."""

@@ -74,6 +74,13 @@ def _key(entry: str) -> tuple[str, bytes]:
     return key_id, key
 
 
+def credential(value: SecretStr | None) -> SecretStr | None:
+    """Check that a credential is more than blanks, and goes into a header as it is."""
+    if value is not None and not re.fullmatch(r"[\x21-\x7e]*", value.get_secret_value()):
+        raise ValueError("want a credential without spaces")
+    return value
+
+
 def redis_address(value: SecretStr | None) -> SecretStr | None:
     """Check the address of a Redis."""
     wanted = "want redis://[USER:PASSWORD@]HOST:PORT[/NUMBER] or rediss://…"

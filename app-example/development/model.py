@@ -32,6 +32,8 @@ class StubModel:
     """Lines that it sends after so many pieces, as they are."""
     breaks_after: int | None = None
     """After so many pieces it closes the connection."""
+    forgets_end: bool = False
+    """Whether the answer just stops, without the line that says so."""
 
     calls: int = 0
     """Accepted so far."""
@@ -69,7 +71,8 @@ class StubModel:
                     raise ConnectionAbortedError
                 yield _chunk({"delta": {"content": piece}, "finish_reason": None})
             yield _chunk({"delta": {}, "finish_reason": "stop"})
-            yield "data: [DONE]\n\n"
+            if not self.forgets_end:
+                yield "data: [DONE]\n\n"
             self.completed += 1
         except (asyncio.CancelledError, GeneratorExit):
             self.cancelled += 1

@@ -103,7 +103,16 @@ async def test_a_model_that_refuses_is_a_problem_before_any_stream(status: int, 
 BROKEN = 'data: {"error": {"message": "model-key-hunter2 has no credit"}}'
 
 
-@pytest.mark.parametrize("fault", [{"line_after": {1: BROKEN}}, {"line_after": {1: "data: {"}}, {"breaks_after": 1}])
+FAULTS: list[dict[str, Any]] = [
+    {"line_after": {1: BROKEN}},
+    {"line_after": {1: "data: {"}},
+    {"line_after": {1: "x" * 100_000}},
+    {"breaks_after": 1},
+    {"forgets_end": True, "pieces": ("a",)},
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=["error", "nonsense", "endless-line", "closed", "no-end"])
 async def test_a_model_that_breaks_off_ends_the_stream_with_an_error(
     fault: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -73,7 +73,7 @@ def named() -> Iterator[str]:
     for file in (ROOT / "tests").rglob("test_*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "control":
-                yield from (argument.value for argument in node.args if isinstance(argument, ast.Constant))
+                yield from (str(argument.value) for argument in node.args if isinstance(argument, ast.Constant))
 
 
 def test_every_control_is_proven_by_a_test_that_names_it() -> None:

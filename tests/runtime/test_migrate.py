@@ -47,7 +47,8 @@ def test_revisions_that_know_nothing_of_the_runner_run_as_they_are(database: str
     assert migrate(database, example).status == migrate(database, example, "verify").status == 0
     assert "orders" in query(database, TABLES)
     query(database, "DROP TABLE fastapi_platform_schema", "SELECT 1")
-    assert migrate(database, example).last == "nothing to do: the database is at 0001"
+    head = max(path.name.partition("_")[0] for path in (example / "migrations" / "versions").glob("[0-9]*.py"))
+    assert migrate(database, example).last == f"nothing to do: the database is at {head}"
 
 
 def test_two_runners_at_once_take_turns_and_both_succeed(database: str, tmp_path: Path):
@@ -268,4 +269,4 @@ def test_a_migration_does_not_wait_for_ever_for_a_server_that_is_away(tmp_path: 
     began = time.monotonic()
     done = migrate(f"postgresql://it:{PASSWORD}@127.0.0.1:1/it", image(tmp_path, CREATE), "--connect-timeout", "1")
     assert (done.status, len(done.lines)) == (Outcome.UNREACHABLE, 1)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 25

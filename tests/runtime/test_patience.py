@@ -160,6 +160,17 @@ def test_who_is_slow_but_within_the_limits_is_served(protocol: str):
 
 
 @both
+def test_an_application_that_takes_its_time_with_a_large_body_is_not_its_clients_fault(protocol: str):
+    """The server stops reading while nobody takes what it has read; nothing arrives then, however fast the client."""
+
+    async def large(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        writer.write(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 300000\r\n\r\n" + bytes(300_000))
+        return await reader.readuntil(b"\r\n0\r\n\r\n")
+
+    assert b"300000 bytes" in talk(large, protocol, app=App(pause_seconds=1.2))
+
+
+@both
 def test_a_connection_that_waits_for_its_next_request_has_the_keep_alive_time(protocol: str):
     """The load balancer keeps connections open for minutes: a head's limit begins with the head."""
 

@@ -22,6 +22,7 @@ from app.auth.repository import AccountRepository, RefreshTokenRepository
 from app.auth.schemas import PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH, Registration, ResetRequest
 from app.auth.tokens import Role
 from app.database import open_database
+from app.database_errors import DatabaseUnavailableError
 from app.settings import Settings, SettingsError
 
 PROGRAM = "python -m app.auth.accounts"
@@ -51,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USAGE
     except CommandError as exc:
         print(f"{PROGRAM}: {exc}", file=sys.stderr)
+        return REFUSED
+    except DatabaseUnavailableError as exc:
+        print(f"{PROGRAM}: the database is away: {exc}", file=sys.stderr)
         return REFUSED
     except (OSError, SQLAlchemyError) as exc:
         print(f"{PROGRAM}: the database does not do it: {type(exc).__name__}", file=sys.stderr)

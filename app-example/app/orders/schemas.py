@@ -19,7 +19,7 @@ class OrderCreate(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
-    sku: Annotated[str, Field(pattern=SKU_PATTERN)]
+    sku: Annotated[str, Field(max_length=64, pattern=SKU_PATTERN)]
     """Stock-keeping unit of a product: capitals, digits and hyphens, at most 64."""
     quantity: Annotated[int, Field(ge=1, le=1000)]
     """Pieces."""

@@ -18,7 +18,7 @@ from app.products.service import Products
 
 router = APIRouter(prefix="/v1/products", tags=["products"], responses=PROBLEM_RESPONSES)
 
-Sku = Annotated[str, Path(pattern=SKU_PATTERN, description="Stock-keeping unit.")]
+Sku = Annotated[str, Path(max_length=64, pattern=SKU_PATTERN, description="Stock-keeping unit.")]
 IfNoneMatch = Annotated[str | None, Header(max_length=1024, description="Validators of what the client has.")]
 _NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "The client has it already."}}
 

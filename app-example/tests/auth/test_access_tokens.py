@@ -14,7 +14,7 @@ import jwt
 import pytest
 from pydantic import ValidationError
 
-from app.auth.tokens import REQUIRED_CLAIMS, AccessTokens, Identity, InvalidTokenError, Role
+from app.auth.tokens import AccessTokens, Identity, InvalidTokenError, Role
 from app.main import create_app
 from app.settings import Settings
 from app.settings_types import SigningKeys
@@ -85,7 +85,7 @@ def assert_refused(response: httpx.Response) -> None:
 
 async def test_a_token_of_our_own_making_is_believed() -> None:
     """Otherwise all the others could be refused for another reason."""
-    assert (await answer(signed())).status_code == 500
+    assert (await answer(signed())).status_code == 503
 
 
 @pytest.mark.control("jwt-algorithms-pinned")
@@ -109,7 +109,7 @@ async def test_a_swapped_algorithm_is_refused(algorithm: str) -> None:
 
 
 @pytest.mark.control("jwt-short-expiry")
-@pytest.mark.parametrize("name", REQUIRED_CLAIMS)
+@pytest.mark.parametrize("name", ["aud", "exp", "iat", "iss", "jti", "role", "sub", "tenant"])
 async def test_a_token_that_lacks_a_claim_is_refused(name: str) -> None:
     token = jwt.encode(claims(**{name: None}), SECRET, "HS256", headers={"kid": KEY_ID})
     assert_refused(await answer(token))

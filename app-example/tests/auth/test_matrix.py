@@ -19,7 +19,7 @@ SETTINGS = valid_settings()
 
 PUBLIC = {
     ("GET", "/docs"),
-    ("GET", "/docs/oauth2-redirect"),
+    ("GET", "/docs.js"),
     ("GET", "/healthz/live"),
     ("GET", "/healthz/ready"),
     ("GET", "/healthz/startup"),

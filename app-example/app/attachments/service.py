@@ -1,0 +1,145 @@
+"""What one can do with attachments.
+
+Owns the rules, where a transaction begins and ends, and the order of the two stores: the object is written before
+its row and removed after it. So a row always has its content, and what a crash leaves in between is an object without
+a row, which is swept (`app.attachments.sweep`). No connection to Postgres is held while the storage works.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated
+from uuid import UUID, uuid4
+
+from fastapi import Depends
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.datastructures import UploadFile
+
+from app.attachments.models import Attachment
+from app.attachments.repository import AttachmentRepository
+from app.attachments.schemas import AttachmentList, AttachmentRead
+from app.attachments.upload import ReceivedFile
+from app.auth.tokens import Identity
+from app.database import Session
+from app.storage import READ_PART_BYTES, ObjectStorage, Storage
+
+MAX_PER_ORDER = 20
+WRITE_SECONDS = 20
+"""Longest that storing one file takes."""
+
+
+class AttachmentNotFoundError(LookupError):
+    """The tenant has no such order or attachment."""
+
+
+class TooManyAttachmentsError(ValueError):
+    """The order has as many as it may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file on its way to a client."""
+
+    attachment: AttachmentRead
+    content: AsyncIterator[bytes]
+
+
+class AttachmentService:
+    """Attachments, for the length of one request."""
+
+    def __init__(self, session: AsyncSession, storage: Storage) -> None:
+        """Work in the session of the request."""
+        self._session = session
+        self._storage = storage
+        self._attachments = AttachmentRepository(session)
+
+    async def add(self, identity: Identity, order_id: UUID, file: ReceivedFile) -> AttachmentRead:
+        """Keep a file; stored and committed when this returns.
+
+        Raises:
+            AttachmentNotFoundError: There is no such order.
+            TooManyAttachmentsError: The order has no room for another.
+            StorageError: The storage did not take it.
+        """
+        attachment = Attachment(
+            id=uuid4(),
+            tenant_id=identity.tenant_id,
+            order_id=order_id,
+            created_by=identity.user_id,
+            name=file.name,
+            media_type=file.media_type,
+            size_bytes=file.size_bytes,
+        )
+        async with self._session.begin():
+            await self._check_room(identity.tenant_id, order_id)
+        await self._storage.write(attachment.object_name, _parts(file.content), within_seconds=WRITE_SECONDS)
+        try:
+            async with self._session.begin():
+                await self._check_room(identity.tenant_id, order_id, lock=True)
+                await self._attachments.add(attachment)
+        except Exception as exc:
+            if _is_rolled_back(exc):
+                await self._storage.discard(attachment.object_name)
+            raise
+        return AttachmentRead.model_validate(attachment)
+
+    async def list(self, identity: Identity, order_id: UUID) -> AttachmentList:
+        """Return the attachments of an order.
+
+        Raises:
+            AttachmentNotFoundError: There is no such order.
+        """
+        found = await self._attachments.of_order(identity.tenant_id, order_id, MAX_PER_ORDER)
+        if not found and not await self._attachments.has_order(identity.tenant_id, order_id):
+            raise AttachmentNotFoundError
+        return AttachmentList(items=[AttachmentRead.model_validate(each) for each in found])
+
+    async def open(self, identity: Identity, order_id: UUID, attachment_id: UUID) -> Download:
+        """Return an attachment with its content, whose first part has arrived.
+
+        Raises:
+            AttachmentNotFoundError: There is no such attachment.
+            StorageError: The storage did not give it.
+        """
+        async with self._session.begin():
+            attachment = await self._attachments.get(identity.tenant_id, order_id, attachment_id)
+        if attachment is None:
+            raise AttachmentNotFoundError
+        content = await self._storage.read(attachment.object_name, attachment.size_bytes)
+        return Download(AttachmentRead.model_validate(attachment), content)
+
+    async def remove(self, identity: Identity, order_id: UUID, attachment_id: UUID) -> None:
+        """Remove an attachment for good; committed when this returns.
+
+        Raises:
+            AttachmentNotFoundError: There is no such attachment.
+        """
+        async with self._session.begin():
+            attachment = await self._attachments.remove(identity.tenant_id, order_id, attachment_id)
+        if attachment is None:
+            raise AttachmentNotFoundError
+        await self._storage.discard(attachment.object_name)
+
+    async def _check_room(self, tenant_id: UUID, order_id: UUID, *, lock: bool = False) -> None:
+        if not await self._attachments.has_order(tenant_id, order_id, lock=lock):
+            raise AttachmentNotFoundError
+        if await self._attachments.count(order_id) >= MAX_PER_ORDER:
+            raise TooManyAttachmentsError
+
+
+def _is_rolled_back(exc: Exception) -> bool:
+    """Whether there is certainly no row: a commit whose answer was lost may have happened, and the sweep will know."""
+    return not isinstance(exc, TimeoutError) and not (isinstance(exc, DBAPIError) and exc.connection_invalidated)
+
+
+async def _parts(file: UploadFile) -> AsyncIterator[bytes]:
+    while part := await file.read(READ_PART_BYTES):
+        yield part
+
+
+def attachment_service(session: Session, storage: ObjectStorage) -> AttachmentService:
+    """Provide the service to an endpoint."""
+    return AttachmentService(session, storage)
+
+
+Attachments = Annotated[AttachmentService, Depends(attachment_service)]

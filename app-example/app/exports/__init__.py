@@ -1,0 +1,1 @@
+"""Exports of a tenant's orders: work that is too long for a request."""

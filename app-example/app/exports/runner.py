@@ -1,0 +1,145 @@
+"""Doing an export.
+
+Owns one attempt from claim to finish: orders are read in batches by keyset and go to the storage as they come, so
+that memory does not grow with the tenant, and no connection to Postgres is held while the storage works. Deliberately
+not in one transaction: hours of snapshot would cost more than what is gained, and the newest order is fixed by the
+time of the request.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from app.exports import table
+from app.exports.leases import Lease, LeaseLostError, Leases, OrderRow
+from app.exports.models import Failure, object_name
+from app.pace import Pace
+from app.storage import Storage, StorageError, StorageTimeoutError
+
+BATCH_ROWS = 500
+
+_logger = logging.getLogger(__name__)
+
+
+class Outcome(StrEnum):
+    """How a job ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    """For good."""
+    IDLE = "idle"
+    """There was nothing to do, or somebody else does it."""
+    LOST = "lost"
+    """Somebody else took over meanwhile."""
+    RELEASED = "released"
+    """Given back because the worker stops."""
+    RETRIED = "retried"
+    """It failed, and will be tried again."""
+
+
+@dataclass(slots=True)
+class _Written:
+    rows: int = 0
+    size_bytes: int = 0
+
+
+class ExportRunner:
+    """Does exports on behalf of a worker."""
+
+    def __init__(self, leases: Leases, storage: Storage, pace: Pace, *, notify: bool) -> None:
+        """Take the rows, where files go, the times, and whether anybody is told of finished exports."""
+        self._leases = leases
+        self._storage = storage
+        self._pace = pace
+        self._notify = notify
+
+    async def run(self, export_id: UUID) -> Outcome:
+        """Do an export if nobody else does; raises only what cancels it or keeps Postgres from being told."""
+        lease = await self._leases.claim(export_id)
+        if lease is None:
+            return Outcome.IDLE
+        try:
+            return await self._attempt(lease)
+        except LeaseLostError:
+            return Outcome.LOST
+        except asyncio.CancelledError:
+            await _release(self._leases, lease)
+            raise
+
+    async def _attempt(self, lease: Lease) -> Outcome:
+        try:
+            written = await self._write_while_held(lease)
+            await self._leases.finish(lease, rows=written.rows, size_bytes=written.size_bytes, notify=self._notify)
+        except LeaseLostError:
+            raise
+        except StorageError as exc:
+            _logger.warning("an export could not be stored: %s", exc, extra=_fields(lease))
+            failure = Failure.TIMEOUT if isinstance(exc, StorageTimeoutError) else Failure.STORAGE
+        except Exception:
+            _logger.exception("an export failed", extra=_fields(lease))
+            failure = Failure.INTERNAL
+        else:
+            return Outcome.DONE
+        return await self._retry_or_fail(lease, failure)
+
+    async def _retry_or_fail(self, lease: Lease, failure: Failure) -> Outcome:
+        if lease.attempts < self._pace.max_attempts:
+            await self._leases.retry(lease)
+            return Outcome.RETRIED
+        await self._leases.fail(lease, failure)
+        return Outcome.FAILED
+
+    async def _write_while_held(self, lease: Lease) -> _Written:
+        written = _Written()
+        try:
+            async with asyncio.TaskGroup() as group:
+                renewal = group.create_task(self._renew(lease))
+                await self._storage.write(
+                    object_name(lease.export_id, lease.id),
+                    self._content(lease, written),
+                    within_seconds=self._pace.work_seconds,
+                )
+                renewal.cancel()
+        except ExceptionGroup as group:
+            # The first one ended the others.
+            raise group.exceptions[0] from None
+        return written
+
+    async def _renew(self, lease: Lease) -> None:
+        while True:
+            await asyncio.sleep(self._pace.lease_seconds / 3)
+            try:
+                await self._leases.renew(lease)
+            except LeaseLostError:
+                raise
+            except Exception as exc:
+                # Postgres may be back before the lease ends; if it is not, nothing can be finished anyway.
+                _logger.warning("a lease was not renewed", extra=_fields(lease, error=type(exc).__name__))
+
+    async def _content(self, lease: Lease, written: _Written) -> AsyncIterator[bytes]:
+        part = table.lines([table.HEAD])
+        last: OrderRow | None = None
+        while True:
+            written.size_bytes += len(part)
+            yield part
+            orders = await self._leases.orders(lease, last, BATCH_ROWS)
+            if not orders:
+                return
+            written.rows += len(orders)
+            last = orders[-1]
+            part = table.lines((order.id, order.sku, order.quantity, order.created_at) for order in orders)
+
+
+async def _release(leases: Leases, lease: Lease) -> None:
+    """Give a lease back; where that fails it ends by itself."""
+    try:
+        await leases.release(lease)
+    except Exception as exc:
+        _logger.warning("a lease was not given back", extra=_fields(lease, error=type(exc).__name__))
+
+
+def _fields(lease: Lease, **more: str) -> dict[str, dict[str, str | int]]:
+    return {"fields": {"export_id": str(lease.export_id), "attempt": lease.attempts, **more}}

@@ -1,0 +1,89 @@
+"""Doing what the queue delivers.
+
+Owns how many jobs run at the same time, what becomes of them when the process stops, and what is said of them in logs
+and metrics. Deliberately knows no job: `app.work` says which there are.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from uuid import UUID
+
+from taskiq import AsyncBroker
+
+from app.exports.runner import Outcome
+from app.request_context import request_id
+
+CONCURRENCY = 4
+"""Jobs of one process at the same time: each may use a connection to Postgres and two parts of an object."""
+CANCEL_SECONDS = 3
+"""Time in which jobs that were cut off give their work back."""
+
+Job = Callable[[UUID], Awaitable[Outcome]]
+Observe = Callable[[str, Outcome, float], None]
+"""Is told the name of a job, how it ended, and how many seconds it took."""
+
+_logger = logging.getLogger(__name__)
+
+
+class JobRunner:
+    """The jobs of one process."""
+
+    def __init__(self, jobs: Mapping[str, Job], observe: Observe) -> None:
+        """Take what can be done, by name, and who is told how it went."""
+        self._jobs = jobs
+        self._observe = observe
+        self._turns = asyncio.Semaphore(CONCURRENCY)
+        self._running: set[asyncio.Task[object]] = set()
+        self._stopped = False
+
+    def register(self, broker: AsyncBroker) -> None:
+        """Make the broker's messages find their jobs."""
+        for name in self._jobs:
+            broker.register_task(self._task(name), task_name=name)
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Begin nothing more, give the running jobs time to end, and cut off those that need more."""
+        self._stopped = True
+        if self._running:
+            await asyncio.wait(self._running, timeout=grace_seconds)
+        left = set(self._running)
+        for task in left:
+            task.cancel()
+        if left:
+            _logger.warning("jobs are given back", extra={"fields": {"jobs": len(left)}})
+            await asyncio.wait(left, timeout=CANCEL_SECONDS)
+
+    def _task(self, name: str) -> Callable[[str, str | None], Awaitable[None]]:
+        async def run(subject: str, wanted_by: str | None = None) -> None:
+            async with self._turns:
+                # What is not begun now is swept by another worker.
+                if not self._stopped:
+                    await self._run(name, UUID(subject), wanted_by)
+
+        return run
+
+    async def _run(self, name: str, subject: UUID, wanted_by: str | None) -> None:
+        # A task of its own: taskiq treats what cuts off a job as an error of the job.
+        task = asyncio.create_task(self._observed(name, subject, wanted_by))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        await asyncio.wait([task])
+
+    async def _observed(self, name: str, subject: UUID, wanted_by: str | None) -> None:
+        request_id.set(wanted_by)
+        started = time.perf_counter()
+        outcome = Outcome.RETRIED
+        try:
+            outcome = await self._jobs[name](subject)
+        except asyncio.CancelledError:
+            outcome = Outcome.RELEASED
+        except Exception:
+            # The lease ends by itself, and then somebody tries again.
+            _logger.exception("a job broke off")
+        seconds = time.perf_counter() - started
+        self._observe(name, outcome, seconds)
+        if outcome is not Outcome.IDLE:
+            fields = {"job": name, "subject": str(subject), "outcome": outcome, "duration_ms": round(seconds * 1000, 1)}
+            _logger.info("job", extra={"fields": fields})

@@ -1,0 +1,77 @@
+"""Assembly of what workers do.
+
+Owns which jobs and chores there are. A worker process runs them all; where a developer has no Redis, the API's own
+process does (`app.resources`), so that an export works there too.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+from taskiq import AsyncBroker
+
+from app.chores import Chores, of_redis, repeat
+from app.database import Database
+from app.exports.jobs import NOTIFY, RUN
+from app.exports.leases import Leases
+from app.exports.outbox import Outbox
+from app.exports.runner import ExportRunner, Outcome
+from app.exports.webhook import WebhookNotifier
+from app.jobs import Job, JobRunner, Observe
+from app.outbound import Outbound
+from app.pace import PACE, Pace
+from app.queue import JobQueue
+from app.settings import Settings
+from app.storage import Storage
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """What the work needs; opened and closed by the process."""
+
+    broker: AsyncBroker
+    database: Database
+    outbound: Outbound
+    redis: Redis | None
+    storage: Storage
+
+
+def unobserved(_job: str, _outcome: Outcome, _seconds: float) -> None:
+    """Tell nobody how a job went."""
+
+
+@asynccontextmanager
+async def open_work(
+    settings: Settings,
+    parts: Parts,
+    *,
+    observe: Observe = unobserved,
+    pace: Pace = PACE,
+) -> AsyncGenerator[JobRunner]:
+    """Do jobs and chores until the end, at which those that run get some time to finish."""
+    runner = JobRunner(_jobs(settings, parts, pace), observe)
+    runner.register(parts.broker)
+    chores = Chores(parts.database, parts.storage, JobQueue(parts.broker), Outbox(parts.database, pace))
+    tasks = [
+        asyncio.create_task(repeat("sweep", chores.sweep, pace.sweep_seconds)),
+        asyncio.create_task(repeat("clean", chores.clean, pace.clean_seconds)),
+    ]
+    if parts.redis is not None:
+        tasks.append(asyncio.create_task(repeat("queue", of_redis(parts.redis), pace.clean_seconds)))
+    try:
+        yield runner
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await runner.stop(pace.grace_seconds)
+
+
+def _jobs(settings: Settings, parts: Parts, pace: Pace) -> Mapping[str, Job]:
+    notify = settings.webhook_url is not None
+    jobs: dict[str, Job] = {RUN: ExportRunner(Leases(parts.database, pace), parts.storage, pace, notify=notify).run}
+    if settings.webhook_url is not None:
+        jobs[NOTIFY] = WebhookNotifier(parts.database, parts.outbound, settings.webhook_url, pace).run
+    return jobs

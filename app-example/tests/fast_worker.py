@@ -1,0 +1,17 @@
+"""The worker process at a pace that a test can wait for: `python -m tests.fast_worker GRACE`."""
+
+import sys
+from dataclasses import replace
+
+from app.pace import Pace
+from app.worker.process import main
+
+PACE = Pace(
+    lease_seconds=2,
+    retry_seconds=0.1,
+    announce_again_seconds=1,
+    sweep_seconds=0.3,
+)
+
+if __name__ == "__main__":
+    sys.exit(main(replace(PACE, grace_seconds=float(sys.argv[1]))))
