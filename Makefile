@@ -60,7 +60,7 @@ golden: $(READY) ## write the lists of resources that the tests compare with
 	UPDATE_GOLDEN=1 $(BIN)/pytest tests/infra/test_stack.py -q -k listed
 
 demo: | $(UV) ## run the example with Postgres, PgBouncer, Redis and its worker on this machine, until Ctrl-C
-	@cd app-example && exec $(UV) run --frozen --quiet python -m development.demo $(DEMO)
+	@cd app-example && $(UV) sync --frozen --quiet && exec .venv/bin/python -m development.demo $(DEMO)
 
 image: ## build the image of the example app with docker, podman or buildah (IMAGE=app-example:dev)
 	@.ci/image/build $(IMAGE)
