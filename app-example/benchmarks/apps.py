@@ -22,7 +22,7 @@ PRODUCT = ProductRead(
 )
 
 
-async def find(_service: ProductService, _sku: str) -> ProductRead:
+async def find(self: ProductService, sku: str) -> ProductRead | None:
     """Stand for the search: the answer is there at once."""
     return PRODUCT
 

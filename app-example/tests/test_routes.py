@@ -15,7 +15,11 @@ from app.auth.identity import current_identity
 from app.main import create_app
 from tests.support import production_settings, valid_settings
 
-WITHOUT_MODEL = {("POST", "/v1/assistant/replies")}
+WITHOUT_MODEL = {
+    ("GET", "/v1/exports/{export_id}/content"),
+    ("GET", "/v1/orders/{order_id}/attachments/{attachment_id}"),
+    ("POST", "/v1/assistant/replies"),
+}
 """Method and path of each route that answers with a stream or a file; it declares its media type instead."""
 INTERNAL = {"/healthz/live", "/healthz/ready", "/healthz/startup"}
 
