@@ -23,7 +23,16 @@ STREAM_RESPONSES: dict[int | str, dict[str, Any]] = {
         "end `done` with why it ended, or `error` with a problem when it broke off. Comments keep the connection open.",
         "content": {
             EventStream.media_type: {
-                "example": 'event: delta\ndata: {"text":"Hello"}\n\nevent: done\ndata: {"reason":"complete"}\n\n'
+                # OpenAPI 3.2's word for what a stream consists of; `schema` would have to describe all of it at once.
+                "itemSchema": {
+                    "type": "object",
+                    "properties": {
+                        "event": {"enum": ["delta", "done", "error"]},
+                        "data": {"type": "string", "contentMediaType": "application/json"},
+                    },
+                    "required": ["event", "data"],
+                },
+                "example": 'event: delta\ndata: {"text":"Hello"}\n\nevent: done\ndata: {"reason":"complete"}\n\n',
             }
         },
     }
