@@ -46,7 +46,8 @@ async def test_nobody_gets_an_error_while_redis_is_away(database_url: str) -> No
             well = await service.readiness(lambda status, said: (status, "degraded" in said) == (200, False))
             await until(lambda: len(clients.since(back)) > REQUESTS, seconds=PATIENCE_SECONDS)
     print(
-        f"\ndegraded {noticed:.2f} s after the stop, well {well:.2f} s after the start; {figures(clients.since(before))}"
+        f"\ndegraded {noticed:.2f} s after the stop, well {well:.2f} s after the start;"
+        f" {figures(clients.since(before))}"
     )
     assert statuses(clients.answers) == {200, 201}
 
