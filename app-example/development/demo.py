@@ -18,6 +18,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 
 from development import services
@@ -90,6 +91,7 @@ def _run(stack: ExitStack, stop: Stop, port: int) -> None:
     password = secrets.token_urlsafe(12)
     direct = {**environment, "DATABASE_URL": environment["DIRECT_URL"]}
     _once("the migration", direct, "fastapi_platform_runtime.migrate")
+    _once("the first flag", environment, "app.flags", "set", "assistant", "--percent", "100")
     _once("the first account", environment, "app.auth.accounts", "create-admin", EMAIL, told=password)
     processes = {
         "the API": stack.enter_context(_child(environment, *_serve(port))),
@@ -109,6 +111,7 @@ def _environment(stack: ExitStack) -> dict[str, str]:
     postgres = stack.enter_context(services.postgres())
     pooler = stack.enter_context(services.pgbouncer(postgres))
     redis = stack.enter_context(services.redis())
+    storage = stack.enter_context(TemporaryDirectory(prefix="orders-storage-"))
     tracked = {} if services.pgbouncer_tracks_statements() else NO_TRACKED_STATEMENTS
     return {
         "DATABASE_URL": postgres.url(port=pooler),
@@ -117,6 +120,7 @@ def _environment(stack: ExitStack) -> dict[str, str]:
         "METRICS_PORT": str(services.free_port()),
         "REDIS_URL": redis,
         "SIGNING_KEYS": f"demo:{secrets.token_urlsafe(32)}",
+        "STORAGE_URL": f"file://{storage}",
         **tracked,
     }
 
