@@ -12,6 +12,7 @@ from fastapi_platform_runtime.health import routes as probes
 from app import edge, errors, health, logs, resources, telemetry
 from app.assistant import endpoints as assistant
 from app.attachments import endpoints as attachments
+from app.attachments.upload import FORM_OVERHEAD_BYTES
 from app.auth import endpoints as accounts
 from app.edge import docs
 from app.exports import endpoints as exports
@@ -51,12 +52,13 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
     app.router.routes.extend(probes(health.judge))
     if not settings.is_production:
         app.router.routes.extend(docs.routes(settings.service_name))
+    # Routes are tried in this order: what is called most comes first.
+    app.include_router(products.router)
+    app.include_router(orders.router)
     app.include_router(accounts.router)
     app.include_router(assistant.router)
-    app.include_router(attachments.router)
+    app.include_router(attachments.router, max_body_size=settings.upload_max_bytes + FORM_OVERHEAD_BYTES)
     app.include_router(exports.router)
-    app.include_router(orders.router)
-    app.include_router(products.router)
 
 
 def settings_from_environment() -> Settings:

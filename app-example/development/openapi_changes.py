@@ -2,8 +2,8 @@
 
 Owns a small comparison: what a client may send must stay allowed, and what it relies on in an answer must stay there.
 Deliberately incomplete and on the strict side: it knows the keywords that our models produce, reports a changed
-pattern without comparing the languages of the two, and looks at no text, example or security scheme. The kept tools
-for this are programs of other languages; a team that has one may drop this file.
+pattern without comparing the languages of the two, and looks at no text, example or security scheme. It runs with the
+tests, on any machine; a release is judged by oasdiff as well, which knows more and is a program of another language.
 """
 
 from collections.abc import Iterator, Mapping

@@ -45,7 +45,7 @@ async def known(app: FastAPI, client: httpx.AsyncClient, database_url: str) -> s
 def seen(response: httpx.Response) -> tuple[object, ...]:
     """Return what a client can compare, without what differs between any two answers."""
     headers = {name: value for name, value in response.headers.items() if name != "x-request-id"}
-    body = {name: value for name, value in response.json().items() if name != "request_id"}
+    body = {name: value for name, value in response.json().items() if name not in ("request_id", "trace_id")}
     return response.status_code, headers, body
 
 
