@@ -23,7 +23,7 @@ preview: $(READY) ## show all stacks: no cloud, no credentials, no Pulumi CLI
 	@$(BIN)/fastapi-platform preview
 
 test: $(READY) ## run the quick tests, which need nothing but Python
-	cd app-example && $(UV) run --frozen --quiet pytest -q
+	cd app-example && $(UV) run --frozen --quiet pytest -q --numprocesses auto --dist worksteal -m "not services"
 	$(BIN)/pytest -q --numprocesses auto --dist worksteal -m "not image and not processes and not services"
 
 check: $(READY) ## lint, types, layers, generated pages, lock
@@ -32,10 +32,11 @@ check: $(READY) ## lint, types, layers, generated pages, lock
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
 	$(UV) lock --check --quiet
-	cd app-example && $(UV) lock --check --quiet && $(UV) run --frozen --quiet ruff check . && $(UV) run --frozen --quiet pyright
+	cd app-example && $(UV) lock --check --quiet && $(UV) run --frozen --quiet ruff check . && $(UV) run --frozen --quiet ruff format --check --quiet . && $(UV) run --frozen --quiet pyright
 
-services: $(READY) ## run the tests with real servers under load, Postgres and PgBouncer (skip what is not installed)
+services: $(READY) ## run the tests with real servers: Postgres, PgBouncer, Redis (skip what is not installed)
 	$(BIN)/pytest -q -m services -rs
+	cd app-example && $(UV) run --frozen --quiet pytest -q --numprocesses auto --dist worksteal -m services -rs
 
 thorough: $(READY) ## the tests that need nothing but Python, with more examples, and how much of the code they reach
 	HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -q --numprocesses auto --dist worksteal -m "not engine and not image and not services and not validators" \
@@ -47,8 +48,9 @@ validate: $(READY) ## judge manifests, Dockerfile, workflows and history with ot
 engine: $(READY) ## compare with the real engine (needs pulumi on PATH)
 	$(BIN)/pytest tests/engine -q -rs
 
-benchmark: $(READY) ## measure the preview, as ratios
+benchmark: $(READY) ## measure preview and example, as ratios
 	$(BIN)/python benchmarks/preview_speed.py
+	cd app-example && $(UV) run --frozen --quiet python -m benchmarks.throughput
 
 doctor: $(READY) ## what this machine has for each further step
 	@$(BIN)/fastapi-platform doctor

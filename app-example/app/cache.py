@@ -194,7 +194,7 @@ def _shape(model: type[BaseModel]) -> str:
     return hashlib.sha256(repr(model.model_json_schema()).encode()).hexdigest()[:12]
 
 
-def get_cache(request: Request) -> Cache:
+async def get_cache(request: Request) -> Cache:
     """Find the cache that the lifespan made."""
     found: Cache = request.state.cache
     return found

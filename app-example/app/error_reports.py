@@ -11,18 +11,19 @@ Source: https://develop.sentry.dev/sdk/foundations/envelopes/event-payloads/
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
-from sentry_sdk import Client
-from sentry_sdk.types import Event, Hint
-from sentry_sdk.utils import BadDsn, event_from_exception
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.metrics import Metrics
 from app.redaction import without_values
 from app.request_context import current_ids, route_template
 from app.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from sentry_sdk import Client
+    from sentry_sdk.types import Event, Hint
 
 FLUSH_SECONDS = 2.0
 """Longest that a shutdown waits for reports that are under way."""
@@ -33,7 +34,7 @@ _KEPT_OF_FRAME = frozenset({"filename", "function", "in_app", "lineno", "module"
 class ErrorReports:
     """Counts the unhandled exceptions of one process, and reports them where there is a tracker."""
 
-    def __init__(self, client: Client | None, metrics: Metrics) -> None:
+    def __init__(self, client: "Client | None", metrics: Metrics) -> None:
         """Report through a client that somebody else closes; count only, where there is none."""
         self._client = client
         self._metrics = metrics
@@ -48,9 +49,7 @@ class ErrorReports:
         self._metrics.exception(error)
         trace.get_current_span().set_attribute("exception.type", type(error).__qualname__)
         if self._client is not None:
-            event, hint = event_from_exception(error, self._client.options, {"type": "generic", "handled": False})
-            ids = {name: value for name, value in current_ids().items() if value}
-            self._client.capture_event({**event, "tags": {"where": where, **ids}}, hint)
+            _send(self._client, error, {"where": where, **{name: each for name, each in current_ids().items() if each}})
 
 
 class ReportedErrors:
@@ -85,14 +84,29 @@ async def open_error_reports(settings: Settings, metrics: Metrics) -> AsyncGener
     if settings.sentry_dsn is None:
         yield ErrorReports(None, metrics)
         return
-    try:
-        client = Client(settings.sentry_dsn.get_secret_value(), **_options(settings))
-    except BadDsn:
-        raise SettingsError("SENTRY_DSN: want https://KEY@HOST/PROJECT") from None
+    client = _client(settings, settings.sentry_dsn.get_secret_value())
     try:
         yield ErrorReports(client, metrics)
     finally:
         await asyncio.to_thread(client.close, FLUSH_SECONDS)
+
+
+def _client(settings: Settings, dsn: str) -> "Client":
+    # Importing it binds a socket (urllib3 looks for IPv6), and takes a sixth of a second that few need.
+    from sentry_sdk import Client  # noqa: PLC0415
+    from sentry_sdk.utils import BadDsn  # noqa: PLC0415
+
+    try:
+        return Client(dsn, **_options(settings))
+    except BadDsn:
+        raise SettingsError("SENTRY_DSN: want https://KEY@HOST/PROJECT") from None
+
+
+def _send(client: "Client", error: BaseException, tags: dict[str, str]) -> None:
+    from sentry_sdk.utils import event_from_exception  # noqa: PLC0415
+
+    event, hint = event_from_exception(error, client.options, {"type": "generic", "handled": False})
+    client.capture_event({**event, "tags": tags}, hint)
 
 
 def _options(settings: Settings) -> dict[str, Any]:
@@ -112,7 +126,7 @@ def _options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _scrubbed(event: Event, _hint: Hint) -> Event:
+def _scrubbed(event: "Event", _hint: "Hint") -> "Event":
     kept: dict[str, Any] = {name: value for name, value in event.items() if name in _KEPT}
     exceptions: list[dict[str, Any]] = kept.get("exception", {}).get("values", [])
     kept["exception"] = {"values": [_told(each) for each in exceptions]}

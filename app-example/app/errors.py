@@ -15,6 +15,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -154,8 +155,19 @@ _UPSTREAM_STATUS = {
 }
 
 
-async def _http_error(_request: Request, exc: HTTPException) -> JSONResponse:
-    return problem_response(exc.status_code, detail=exc.detail, headers=exc.headers)
+async def _http_error(request: Request, exc: HTTPException) -> JSONResponse:
+    headers = exc.headers
+    if exc.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        # The framework names the methods of one route, of several that share the path.
+        headers = {**(headers or {}), "Allow": ", ".join(_methods(request))}
+    return problem_response(exc.status_code, detail=exc.detail, headers=headers)
+
+
+def _methods(request: Request) -> list[str]:
+    matching = (
+        each for each in iter_route_contexts(request.app.routes) if each.path_regex.match(request.scope["path"])
+    )
+    return sorted({method for each in matching for method in each.methods or ()})
 
 
 async def _validation_error(_request: Request, exc: RequestValidationError) -> JSONResponse:

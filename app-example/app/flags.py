@@ -134,7 +134,7 @@ async def _load(redis: Redis, name: str) -> tuple[Flag | None, tuple[Cohort, ...
     return flag, tuple(Cohort.model_validate_json(group) for group in groups if group is not None)
 
 
-def get_flags(request: Request) -> Flags:
+async def get_flags(request: Request) -> Flags:
     """Find the flags that the lifespan made."""
     found: Flags = request.state.flags
     return found

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from taskiq import AsyncBroker
 
+from app.error_reports import ErrorReports
 from app.exports.runner import Outcome
 from app.request_context import request_id
 
@@ -30,10 +31,11 @@ _logger = logging.getLogger(__name__)
 class JobRunner:
     """The jobs of one process."""
 
-    def __init__(self, jobs: Mapping[str, Job], observe: Observe) -> None:
+    def __init__(self, jobs: Mapping[str, Job], observe: Observe, reports: ErrorReports) -> None:
         """Take what can be done, by name, and who is told how it went."""
         self._jobs = jobs
         self._observe = observe
+        self._reports = reports
         self._turns = asyncio.Semaphore(CONCURRENCY)
         self._running: set[asyncio.Task[object]] = set()
         self._stopped = False
@@ -79,9 +81,10 @@ class JobRunner:
             outcome = await self._jobs[name](subject)
         except asyncio.CancelledError:
             outcome = Outcome.RELEASED
-        except Exception:
+        except Exception as exc:
             # The lease ends by itself, and then somebody tries again.
             _logger.exception("a job broke off")
+            self._reports.capture(exc, where=name)
         seconds = time.perf_counter() - started
         self._observe(name, outcome, seconds)
         if outcome is not Outcome.IDLE:

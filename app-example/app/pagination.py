@@ -75,7 +75,7 @@ def cut(items: Sequence[Item], limit: int) -> tuple[list[Item], str | None]:
     return shown, Cursor(created_at=shown[-1].created_at, id=shown[-1].id).encode()
 
 
-def page_query(
+async def page_query(
     after: Annotated[
         str | None, Query(max_length=47, pattern=_CURSOR_PATTERN, description="`next_after` of a page.")
     ] = None,

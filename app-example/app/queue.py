@@ -120,7 +120,7 @@ async def forget_dead_consumers(redis: Redis) -> None:
             await redis.xgroup_delconsumer(STREAM, GROUP, consumer["name"])
 
 
-def get_jobs(request: Request) -> JobQueue:
+async def get_jobs(request: Request) -> JobQueue:
     """Find the queue that the lifespan opened."""
     found: JobQueue = request.state.jobs
     return found

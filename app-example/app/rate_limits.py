@@ -131,7 +131,7 @@ def client_of(address: Address | None) -> str:
     return str(found)
 
 
-def get_rate_limits(request: Request) -> RateLimits:
+async def get_rate_limits(request: Request) -> RateLimits:
     """Find the counts that the lifespan opened."""
     found: RateLimits = request.state.rate_limits
     return found

@@ -79,7 +79,15 @@ def lifespan(settings: Settings, traces: Tracing | None = None) -> Lifespan:
             broker = await stack.enter_async_context(open_broker(settings))
             if redis is None:
                 # A developer's machine: there is no worker that could be reached.
-                parts = Parts(broker=broker, database=database, outbound=outbound, redis=None, storage=storage)
+                parts = Parts(
+                    broker=broker,
+                    database=database,
+                    error_reports=error_reports,
+                    metrics=metrics,
+                    outbound=outbound,
+                    redis=None,
+                    storage=storage,
+                )
                 await stack.enter_async_context(open_work(settings, parts))
             yield State(
                 access_tokens=AccessTokens.of(settings),

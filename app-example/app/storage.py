@@ -164,7 +164,7 @@ async def _limited(call: Awaitable[_Answer], seconds: float = CALL_SECONDS) -> _
         raise StorageError(type(exc).__name__) from None
 
 
-def get_storage(request: Request) -> Storage:
+async def get_storage(request: Request) -> Storage:
     """Find the storage that the lifespan opened."""
     found: Storage = request.state.storage
     return found

@@ -19,7 +19,6 @@ from fastapi.telemetry import TelemetryConfig
 from httpx import AsyncClient  # noqa: TID251 - a type: `app.outbound` makes it
 from opentelemetry import propagate
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from opentelemetry.instrumentation.redis import RedisInstrumentor
 from opentelemetry.instrumentation.sqlalchemy.engine import EngineTracer  # pyright: ignore[reportMissingTypeStubs]
@@ -124,6 +123,9 @@ async def open_export(settings: Settings, traces: Tracing | None) -> AsyncGenera
     if traces is None or endpoint is None:
         yield
         return
+    # Importing it binds a socket: urllib3 looks for IPv6.
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+
     exporter = _Discreet(OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces", timeout=EXPORT_SECONDS))
     processor = BatchSpanProcessor(exporter)
     traces.provider.add_span_processor(processor)

@@ -14,17 +14,20 @@ from taskiq import AsyncBroker
 
 from app.chores import Chores, of_redis, repeat
 from app.database import Database
+from app.error_reports import ErrorReports
 from app.exports.jobs import NOTIFY, RUN
 from app.exports.leases import Leases
 from app.exports.outbox import Outbox
-from app.exports.runner import ExportRunner, Outcome
+from app.exports.runner import ExportRunner
 from app.exports.webhook import WebhookNotifier
-from app.jobs import Job, JobRunner, Observe
+from app.jobs import Job, JobRunner
+from app.metrics import Metrics
 from app.outbound import Outbound
 from app.pace import PACE, Pace
 from app.queue import JobQueue
 from app.settings import Settings
 from app.storage import Storage
+from app.work_metrics import count_work
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,27 +36,21 @@ class Parts:
 
     broker: AsyncBroker
     database: Database
+    error_reports: ErrorReports
+    metrics: Metrics
     outbound: Outbound
     redis: Redis | None
     storage: Storage
 
 
-def unobserved(_job: str, _outcome: Outcome, _seconds: float) -> None:
-    """Tell nobody how a job went."""
-
-
 @asynccontextmanager
-async def open_work(
-    settings: Settings,
-    parts: Parts,
-    *,
-    observe: Observe = unobserved,
-    pace: Pace = PACE,
-) -> AsyncGenerator[JobRunner]:
+async def open_work(settings: Settings, parts: Parts, pace: Pace = PACE) -> AsyncGenerator[JobRunner]:
     """Do jobs and chores until the end, at which those that run get some time to finish."""
-    runner = JobRunner(_jobs(settings, parts, pace), observe)
+    outbox = Outbox(parts.database, pace)
+    observe = count_work(parts.metrics, outbox)
+    runner = JobRunner(_jobs(settings, parts, pace), observe, parts.error_reports)
     runner.register(parts.broker)
-    chores = Chores(parts.database, parts.storage, JobQueue(parts.broker), Outbox(parts.database, pace))
+    chores = Chores(parts.database, parts.storage, JobQueue(parts.broker), outbox)
     tasks = [
         asyncio.create_task(repeat("sweep", chores.sweep, pace.sweep_seconds)),
         asyncio.create_task(repeat("clean", chores.clean, pace.clean_seconds)),
@@ -71,7 +68,9 @@ async def open_work(
 
 def _jobs(settings: Settings, parts: Parts, pace: Pace) -> Mapping[str, Job]:
     notify = settings.webhook_url is not None
-    jobs: dict[str, Job] = {RUN: ExportRunner(Leases(parts.database, pace), parts.storage, pace, notify=notify).run}
+    leases = Leases(parts.database, pace)
+    exports = ExportRunner(leases, parts.storage, pace, parts.error_reports, notify=notify)
+    jobs: dict[str, Job] = {RUN: exports.run}
     if settings.webhook_url is not None:
         jobs[NOTIFY] = WebhookNotifier(parts.database, parts.outbound, settings.webhook_url, pace).run
     return jobs

@@ -33,13 +33,35 @@ class MissingProgramError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Postgres:
-    """A running server."""
+    """A server that runs, but for the time in which it is stopped on purpose."""
 
     port: int
+    folder: Path
 
     def url(self, database: str = "postgres", *, port: int | None = None) -> str:
         """Return the address of a database, through another port where one leads there too."""
         return f"postgresql://postgres:{PASSWORD}@127.0.0.1:{port or self.port}/{database}"
+
+    def start(self) -> None:
+        """Start it, and return when it accepts connections."""
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=200 -k {self.folder}"
+        self._control("-l", str(self.folder / "log"), "-o", options, "-w", "start")
+
+    def stop(self) -> None:
+        """Stop it at once, as a crash does: every connection ends."""
+        self._control("-m", "immediate", "stop")
+
+    @contextmanager
+    def stopped(self) -> Generator[None]:
+        """Be without it for a while; it keeps its port and what was committed."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+    def _control(self, *words: str) -> None:
+        _run(_postgres_programs() / "pg_ctl", "-D", str(self.folder / "data"), *words)
 
 
 @contextmanager
@@ -49,28 +71,17 @@ def postgres(port: int | None = None) -> Generator[Postgres]:
     Raises:
         MissingProgramError: It is not installed.
     """
-    programs = _postgres_programs()
+    initdb = _postgres_programs() / "initdb"
     with _folder() as folder:
-        server = Postgres(port or free_port())
         (folder / "password").write_text(PASSWORD)
         (folder / "password").chmod(0o644)
-        data = str(folder / "data")
-        options = f"-p {server.port} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=200 -k {folder}"
-        _run(
-            programs / "initdb",
-            "-A",
-            "scram-sha-256",
-            "-U",
-            "postgres",
-            f"--pwfile={folder}/password",
-            "-D",
-            data,
-        )
-        _run(programs / "pg_ctl", "-D", data, "-l", str(folder / "log"), "-o", options, "-w", "start")
+        _run(initdb, "-A", "scram-sha-256", "-U", "postgres", f"--pwfile={folder}/password", "-D", str(folder / "data"))
+        server = Postgres(port or free_port(), folder)
+        server.start()
         try:
             yield server
         finally:
-            _run(programs / "pg_ctl", "-D", data, "-m", "immediate", "stop")
+            server.stop()
 
 
 @contextmanager
@@ -87,7 +98,7 @@ def pgbouncer(server: Postgres, port: int | None = None) -> Generator[int]:
         (folder / "ini").write_text(
             f"[databases]\n* = host=127.0.0.1 port={server.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
             f"listen_port = {port}\nunix_socket_dir =\nauth_type = plain\nauth_file = {folder}/users\n"
-            "pool_mode = transaction\ndefault_pool_size = 10\nmax_client_conn = 500\n"
+            "pool_mode = transaction\ndefault_pool_size = 10\nmax_client_conn = 500\nserver_login_retry = 2\n"
         )
         with _process(program, "-q", str(folder / "ini"), port=port):
             yield port

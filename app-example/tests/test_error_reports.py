@@ -47,7 +47,9 @@ def events(tracker: Receiver) -> list[dict[str, Any]]:
 
 
 @pytest.mark.control("error-tracking", "log-redaction")
-async def test_an_exception_of_a_route_arrives_once_with_its_tags_and_nothing_else(tracker: Receiver) -> None:
+async def test_an_exception_of_a_route_arrives_once_with_its_tags_and_nothing_else(
+    tracker: Receiver, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings = reporting_settings(tracker)
     async with serve(broken_app(settings)) as client:
         response = await client.post(
@@ -81,6 +83,9 @@ async def test_an_exception_of_a_route_arrives_once_with_its_tags_and_nothing_el
         "timestamp",
     }
     assert b"hunter2" not in tracker.received[0].body
+    logged = capsys.readouterr().out
+    assert "LookupError: no " in logged
+    assert "hunter2" not in logged
 
 
 @pytest.mark.control("error-tracking")

@@ -10,8 +10,9 @@ import httpx
 import pytest
 
 from app.errors import MAX_ERRORS, MAX_PLACE_LENGTH
+from app.main import create_app
 from tests.edge_routes import SENTINEL, BrokenMiddleware, edge_app
-from tests.support import production_settings, serve, signed_in
+from tests.support import production_settings, serve, signed_in, valid_settings
 
 UNFORESEEN = ["/v1/edge/broken", "/v1/edge/broken-dependency"]
 
@@ -68,6 +69,14 @@ async def test_every_error_is_a_problem_whose_trace_is_in_the_logs(
 async def test_a_wrong_method_keeps_its_header(client: httpx.AsyncClient) -> None:
     response = await client.delete("/v1/edge/echo")
     assert response.headers["Allow"] == "POST"
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"), [("/v1/orders", "GET, POST"), ("/v1/products/MUG-1", "GET, PUT"), ("/v1/auth/me", "GET")]
+)
+async def test_a_wrong_method_is_told_all_that_the_path_has(path: str, allowed: str) -> None:
+    async with serve(create_app(valid_settings())) as client:
+        assert (await client.delete(path)).headers["Allow"] == allowed
 
 
 @pytest.mark.parametrize("status", [429, 503])

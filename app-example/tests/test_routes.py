@@ -109,3 +109,10 @@ def _is_model(kind: Any) -> bool:
 
 def _is_typed(kind: Any) -> bool:
     return kind not in (None, NoneType, Any, dict, list)
+
+
+@pytest.mark.parametrize("route", table(), ids=lambda route: f"{sorted(route.methods)[0]} {route.path}")
+def test_no_dependency_is_given_in_a_thread(route: RouteContext) -> None:
+    """What is not a coroutine goes through a thread in every request; four of them cost more than all the rest."""
+    plain = [each.call for each in tree(route.dependant) if inspect.isfunction(each.call)]
+    assert [call for call in plain if not (inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call))] == []

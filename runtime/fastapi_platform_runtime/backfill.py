@@ -64,15 +64,20 @@ def in_batches(
     if context.as_sql:
         op.execute(batch.statement(None))
         return 0
-    connection: Any = op.get_bind()
-    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-        wanted = 'phase = "backfill", or with plain Alembic: with op.get_context().autocommit_block()'
-        raise BackfillError(f"each batch is committed by itself: want {wanted}")
-    walk = _Walk(connection, batch, pause_seconds, context.opts.get(PROGRESS))
+    walk = _Walk(_committing(), batch, pause_seconds, context.opts.get(PROGRESS))
     while not walk.along():
         pass
     walk.tell()
     return walk.written
+
+
+def _committing() -> Any:
+    """The revision's connection, on which every statement commits by itself."""
+    connection: Any = op.get_bind()
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        wanted = 'phase = "backfill", or with plain Alembic: with op.get_context().autocommit_block()'
+        raise BackfillError(f"each batch is committed by itself: want {wanted}")
+    return connection
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,10 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
     probes = {"live": options.live_path, "ready": options.ready_path, "startup": options.startup_path}
     given: dict[str, str] = options.environment_file or {}
-    empty = attempt(options.app, options.factory, probes, {})
+    empty = attempt(options, probes, {})
     if empty.not_there:
         parser().error(f"cannot check {options.app}: {empty.not_there}")
-    stated = attempt(options.app, options.factory, probes, given) if given else empty
+    stated = attempt(options, probes, given) if given else empty
     blocking = blocking_calls({*empty.files, *stated.files})
     points = contract.judge(empty, stated, probes, blocking, given=bool(given))
     _print(points, options.format)
@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
         help="whether the attribute is a function that makes the application (told by whether it is a plain function)")
     add("--environment-file", type=_environment, metavar="FILE",
         help="what the application needs in production, NAME=VALUE on each line; addresses may lead nowhere")
+    add("--host", metavar="NAME", help="name by which clients call the application, where it answers to no other")
     add("--live-path", default=LIVE_PATH, metavar="PATH", help="liveness probe (%(default)s)")
     add("--ready-path", default=READY_PATH, metavar="PATH", help="readiness probe (%(default)s)")
     add("--startup-path", default=STARTUP_PATH, metavar="PATH", help="startup probe (%(default)s)")
@@ -64,12 +65,13 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def attempt(app: str, factory: bool | None, probes: Mapping[str, str], environment: Mapping[str, str]) -> Trial:
+def attempt(options: argparse.Namespace, probes: Mapping[str, str], environment: Mapping[str, str]) -> Trial:
     """Try an application in a process whose environment is the given one."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     with TemporaryDirectory(prefix="check-") as folder:
         answer = Path(folder) / "answer.json"
-        request = {"app": app, "factory": factory, "probes": dict(probes), "answer": str(answer)}
+        request = {"app": options.app, "factory": options.factory, "host": options.host, "probes": dict(probes),
+                   "answer": str(answer)}
         try:
             done = subprocess.run(
                 [sys.executable, "-m", "fastapi_platform_runtime.inspection"], input=json.dumps(request), text=True,

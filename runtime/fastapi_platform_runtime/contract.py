@@ -17,6 +17,7 @@ _NAMES = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
 _FIELDS = re.compile(r"^(\w+)\n\s+.*\[type=", re.MULTILINE)
 """How pydantic lists what is missing."""
 _SHOWN = 8
+_NAME = "--host NAME, by which clients call it"
 
 
 class Verdict(StrEnum):
@@ -78,6 +79,11 @@ class Trial:
         return self.observed.get("not_there")
 
     @property
+    def shut(self) -> int | None:
+        """Status that every request got before it reached a route."""
+        return self.observed["seen_status"] if self.observed["seen"] is None else None
+
+    @property
     def shows_docs(self) -> list[str]:
         """Pages of documentation that are answered."""
         return sorted(path for path, answer in self.observed["docs"].items() if (answer["status"] or 500) < 400)
@@ -108,6 +114,9 @@ def _settings(empty: Trial) -> Point:
         fix = "what is not set means production: no docs, and a start that is refused while something is missing"
         return Point(name, Verdict.FINDING, f"it starts without variables, and not as in production: it shows "
                      f"{_some(empty.shows_docs)}", fix)
+    if empty.shut:
+        said = f"it starts without variables, and answers requests with {empty.shut} before a route"
+        return Point(name, Verdict.NOT_JUDGED, said, _NAME)
     return Point(name, Verdict.OK, "it needs no variable, and without any takes itself for production")
 
 
@@ -180,6 +189,8 @@ def _docs(trial: Trial) -> Point:
     if trial.shows_docs:
         fix = "FastAPI(openapi_url=None) unless the environment says that this is no production"
         return Point("docs", Verdict.FINDING, f"with this environment it shows {_some(trial.shows_docs)}", fix)
+    if trial.shut:
+        return Point("docs", Verdict.NOT_JUDGED, f"requests are answered with {trial.shut} before a route", _NAME)
     return Point("docs", Verdict.OK, "no docs page and no schema is answered")
 
 
@@ -191,7 +202,7 @@ def _forwarded(trial: Trial) -> Point:
         return Point("forwarded", Verdict.FINDING, said, fix)
     if seen is None:
         came = "it has no routes to add one to" if status is None else f"the request was answered with {status} before"
-        return Point("forwarded", Verdict.NOT_JUDGED, f"no route was reached: {came}")
+        return Point("forwarded", Verdict.NOT_JUDGED, f"no route was reached: {came}", _NAME if status else "")
     believed = [what for what, forged in (("client", FORGED), ("scheme", "https")) if seen[what] == forged]
     if believed or seen["client"] != PEER:
         said = f"a peer that nobody trusts changes the {' and the '.join(believed or ['client'])} with a forged header"

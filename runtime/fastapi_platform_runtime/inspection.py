@@ -90,7 +90,7 @@ def main() -> int:
         observed.failed = type(exc).__name__
         observed.said = "\n".join(map(str, _chain(exc)))
     else:
-        asyncio.run(_observe(app, request["probes"], observed))
+        asyncio.run(_observe(app, request["probes"], request["host"], observed))
     observed.files = _own_files()
     Path(request["answer"]).write_text(json.dumps(asdict(observed)))
     return 0
@@ -194,7 +194,7 @@ def _chain(error: BaseException | None) -> Generator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-async def _observe(app: Any, probes: dict[str, str], observed: Observed) -> None:
+async def _observe(app: Any, probes: dict[str, str], host: str | None, observed: Observed) -> None:
     client = Client(app)
     inner = _inner(app)
     # Before anything was started: a liveness that needs more than the process itself shows it now.
@@ -202,18 +202,19 @@ async def _observe(app: Any, probes: dict[str, str], observed: Observed) -> None
     async with client.lifespan(observed):
         for name in ("ready", "startup"):
             observed.probes[name] = await client.ask(probes[name])
+        host = await _forge(client, inner, [host] if host else ["localhost", *_allowed_hosts(inner)], observed)
         own = [getattr(inner, name, None) for name in ("docs_url", "redoc_url", "openapi_url")]
         for path in sorted({*_DOCS, *(path for path in own if isinstance(path, str))}):
-            observed.docs[path] = await client.ask(path, host="localhost")
+            observed.docs[path] = await client.ask(path, host=host)
         observed.described = _described(inner)
         observed.trusts_everyone = any(map(_trusts_everyone, getattr(inner, "user_middleware", ())))
-        await _forge(client, inner, observed)
 
 
-async def _forge(client: Client, inner: Any, observed: Observed) -> None:
+async def _forge(client: Client, inner: Any, hosts: list[str], observed: Observed) -> str:
+    """Ask with forged headers under each name; gives the first that a route was reached by."""
     routes: Any = getattr(getattr(inner, "router", None), "routes", None)
     if routes is None:
-        return
+        return hosts[0]
 
     async def seen(request: Request) -> JSONResponse:
         observed.seen = {"client": request.client.host if request.client else None, "scheme": request.url.scheme}
@@ -221,11 +222,12 @@ async def _forge(client: Client, inner: Any, observed: Observed) -> None:
 
     routes.insert(0, Route(SEEN_PATH, seen))
     forged = (("x-forwarded-for", FORGED), ("x-forwarded-proto", "https"), ("forwarded", f"for={FORGED};proto=https"))
-    for host in ("localhost", *_allowed_hosts(inner)):
+    for host in hosts:
         answer = await client.ask(SEEN_PATH, *forged, host=host)
         observed.seen_status = answer.status
         if observed.seen is not None:
-            return
+            return host
+    return hosts[0]
 
 
 def _described(inner: Any) -> list[str] | None:

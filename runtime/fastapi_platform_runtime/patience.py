@@ -13,6 +13,8 @@ from typing import Any
 
 HTTP1_PROTOCOLS = ("H11Protocol", "HttpToolsProtocol")
 """Those whose attributes are known here; another one stays as it is."""
+LOOKS = 4
+"""How often a limit is looked at before it is over: time in which the application did not read is not counted."""
 
 _TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
@@ -87,16 +89,21 @@ class _Limits(asyncio.Protocol):
 
     def _read_within(self, seconds: float) -> None:
         self._stop_reading()
-        self._reading = self.loop.call_later(seconds, self._give_up, seconds)
+        self._look_again(seconds / LOOKS, LOOKS)
+
+    def _look_again(self, seconds: float, looks: int) -> None:
+        self._reading = self.loop.call_later(seconds, self._look, seconds, looks)
 
     def _stop_reading(self) -> None:
         _stop(self._reading)
         self._reading = None
         self._in_head = False
 
-    def _give_up(self, seconds: float) -> None:
+    def _look(self, seconds: float, looks: int) -> None:
         if self.flow.read_paused:
-            self._read_within(seconds)  # It is the application that takes its time.
+            self._look_again(seconds, LOOKS)  # It is the application that takes its time: the client's begins anew.
+        elif looks > 1:
+            self._look_again(seconds, looks - 1)
         elif self._in_head:
             self.transport.write(_TOO_LATE)
             self.transport.close()

@@ -29,6 +29,9 @@ NOT_LOADED = 2
 NOT_STARTED = 3
 """Exit status when the application or its listener does not start; the same as uvicorn's."""
 
+LAST_REQUESTS_SECONDS = 1.0
+"""Between a connection and its first request; within the seconds that the platform adds to the clocks of a stop."""
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -70,6 +73,17 @@ class LameDuck(Server):
         """Stop once the lame duck is over; called ten times a second."""
         self.should_exit = self.should_exit or time.monotonic() >= self._leaves_at
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the listener, give whoever came at the last moment time to ask, and shut down.
+
+        uvicorn closes a connection whose request has not arrived yet together with the idle ones, unanswered.
+        """
+        if self._leaves_at < float("inf") and self._lame_duck_seconds:
+            for listener in (*self.servers, *(sockets or ())):
+                listener.close()
+            await asyncio.sleep(LAST_REQUESTS_SECONDS)
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin the drain at the first signal, end the process at the second."""

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +39,20 @@ def test_the_program_of_the_guide_runs_and_is_clean():
     assert recording.outputs == {"address": "http://shop.shop.svc:80"}
     assert found.of_kind("Job")[0].urn in found.of_kind("Deployment")[0].dependencies
     assert judge(found, RULES, Thresholds()).having(Verdict.VIOLATED) == ()
+
+
+def test_the_app_of_the_guide_keeps_the_contract(tmp_path: Path):
+    """Whoever copies the first block of the ten steps has an app that the platform can run."""
+    source, *_ = blocks(ROOT / "docs" / "guides" / "bring-your-app.md", "python")
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "main.py").write_text(source)
+    (tmp_path / "production.env").write_text("DATABASE_URL=postgresql://orders:x@127.0.0.1:1/orders\n")
+    words = ["fastapi_platform_runtime.check", "app.main:create_app", "--environment-file", "production.env"]
+    done = subprocess.run(
+        [sys.executable, "-m", *words], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.stdout.splitlines()[-1].startswith("9 ok, 0 finding"), done.stdout + done.stderr
+    assert done.returncode == 0
 
 
 def test_the_readme_shows_what_the_command_prints(recorded_stacks: dict[str, Program]):

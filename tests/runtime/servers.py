@@ -56,6 +56,14 @@ class Served:
             assert time.monotonic() < deadline
             time.sleep(0.01)
 
+    def wait_until_closed(self) -> None:
+        """Wait until the server accepts no more connections."""
+        deadline = time.monotonic() + 10
+        with suppress(ConnectionRefusedError):
+            while time.monotonic() < deadline:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                time.sleep(0.01)
+
 
 def ask(connection: http.client.HTTPConnection, path: str) -> http.client.HTTPResponse:
     """One request on an open or new connection; the body is read, so that the connection is free again."""

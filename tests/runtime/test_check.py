@@ -119,6 +119,21 @@ def test_what_needs_no_variable_and_is_closed_is_right_too(judge: Judge):
     assert findings(points) == set()
 
 
+def test_an_application_that_answers_to_one_name_is_judged_under_that_name(judge: Judge):
+    """Anything else would take a refused request for a page that is not there."""
+    guarded = with_(
+        "class Guard:\n        def __init__(self, app): self.app = app\n        async def __call__(self, s, r, d):\n"
+        "            named = dict(s.get('headers', ())).get(b'host')\n"
+        "            if s['type'] != 'http' or s['path'].startswith('/healthz/') or named == b'shop.example.com':\n"
+        "                return await self.app(s, r, d)\n"
+        "            await d({'type': 'http.response.start', 'status': 400, 'headers': []})\n"
+        "            await d({'type': 'http.response.body'})\n    app.add_middleware(Guard)")
+    assert {judge(guarded)[name][0] for name in ("docs", "forwarded")} == {"not judged"}
+    assert {verdict for verdict, _ in judge(guarded, words="--host shop.example.com").values()} == {"ok"}
+    shown = guarded.replace('None if production else "/openapi.json"', '"/openapi.json"')
+    assert findings(judge(shown, words="--host shop.example.com")) == {"docs"}
+
+
 def test_without_an_environment_it_says_what_it_needs_and_judges_no_further(judge: Judge):
     points = judge(environment="")
     assert points["start"] == ("finding", "it does not load with this environment (ValueError), naming "

@@ -28,6 +28,19 @@ def test_an_open_connection_is_told_to_leave_and_still_answered():
 
 
 @pytest.mark.processes
+def test_a_connection_of_the_last_moment_gets_its_answer():
+    """Accepted, but not heard yet, when the listener closes: uvicorn would close it with the idle ones."""
+    with running(OURS, *BOTH, "--lame-duck", "1") as server:
+        waiting = server.connect()
+        server.tell()
+        waiting.connect()
+        server.wait_until_closed()
+        answer = ask(waiting, "/")
+        assert (answer.status, answer.getheader("Connection")) == (200, "close")
+        assert server.end()[0] == 0
+
+
+@pytest.mark.processes
 def test_plain_uvicorn_closes_an_open_connection_under_its_next_request():
     """The control: the reason for the lame duck, and the proof that these tests can fail."""
     with running(PLAIN, *BOTH) as server:

@@ -167,7 +167,8 @@ def test_an_application_that_takes_its_time_with_a_large_body_is_not_its_clients
         writer.write(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 300000\r\n\r\n" + bytes(300_000))
         return await reader.readuntil(b"\r\n0\r\n\r\n")
 
-    assert b"300000 bytes" in talk(large, protocol, app=App(pause_seconds=1.2))
+    patience = Patience(request_head_seconds=1, stalled_seconds=1)
+    assert b"300000 bytes" in talk(large, protocol, app=App(pause_seconds=2.5), patience=patience)
 
 
 @both

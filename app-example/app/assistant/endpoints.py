@@ -7,7 +7,7 @@ nothing else: one call to the service.
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
 
 from app.assistant.event_stream import EventStream
 from app.assistant.schemas import ReplyCreate
@@ -23,7 +23,16 @@ STREAM_RESPONSES: dict[int | str, dict[str, Any]] = {
         "end `done` with why it ended, or `error` with a problem when it broke off. Comments keep the connection open.",
         "content": {
             EventStream.media_type: {
-                "example": 'event: delta\ndata: {"text":"Hello"}\n\nevent: done\ndata: {"reason":"complete"}\n\n'
+                # OpenAPI 3.2's word for what a stream consists of.
+                "itemSchema": {
+                    "type": "object",
+                    "properties": {
+                        "event": {"enum": ["delta", "done", "error"]},
+                        "data": {"type": "string", "contentMediaType": "application/json"},
+                    },
+                    "required": ["event", "data"],
+                },
+                "example": 'event: delta\ndata: {"text":"Hello"}\n\nevent: done\ndata: {"reason":"complete"}\n\n',
             }
         },
     }
@@ -50,7 +59,8 @@ router = APIRouter(
 )
 
 
-@router.post("/replies", response_class=EventStream, responses=STREAM_RESPONSES, status_code=HTTPStatus.OK)
+# Not `EventStream`, whose media type the framework would describe as one string.
+@router.post("/replies", response_class=Response, responses=STREAM_RESPONSES, status_code=HTTPStatus.OK)
 async def reply(body: ReplyCreate, assistant: Assistant) -> EventStream:
     """Let the assistant reply, piece by piece."""
     return EventStream(assistant.reply(body.messages), max_seconds=assistant.stream_max_seconds)

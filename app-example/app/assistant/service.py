@@ -45,7 +45,7 @@ def open_assistant(settings: Settings, outbound: Outbound) -> AssistantService:
     return AssistantService(model, turns, stream_max_seconds=settings.stream_max_seconds)
 
 
-def get_assistant(request: Request) -> AssistantService:
+async def get_assistant(request: Request) -> AssistantService:
     """Find the assistant that the lifespan made."""
     found: AssistantService = request.state.assistant
     return found

@@ -13,6 +13,7 @@ from uuid import UUID
 from fastapi import APIRouter, HTTPException, Response
 from fastapi.responses import StreamingResponse
 
+from app.attachments.content import ACCEPTED
 from app.attachments.schemas import AttachmentList, AttachmentRead
 from app.attachments.service import AttachmentNotFoundError, Attachments, TooManyAttachmentsError
 from app.attachments.upload import FORM, Upload
@@ -50,7 +51,7 @@ async def list_attachments(order_id: UUID, identity: CurrentIdentity, attachment
 @router.get(
     "/{attachment_id}",
     response_class=StreamingResponse,
-    responses={200: {"description": "The file.", "content": {"application/octet-stream": {}}}},
+    responses={200: {"description": "The file.", "content": {kind: {} for kind in ACCEPTED}}},
 )
 async def download_attachment(
     order_id: UUID, attachment_id: UUID, identity: CurrentIdentity, attachments: Attachments

@@ -137,7 +137,7 @@ async def _parts(file: UploadFile) -> AsyncIterator[bytes]:
         yield part
 
 
-def attachment_service(session: Session, storage: ObjectStorage) -> AttachmentService:
+async def attachment_service(session: Session, storage: ObjectStorage) -> AttachmentService:
     """Provide the service to an endpoint."""
     return AttachmentService(session, storage)
 

@@ -91,7 +91,7 @@ async def open_passwords() -> AsyncGenerator[Passwords]:
         yield Passwords(threads)
 
 
-def get_passwords(request: Request) -> Passwords:
+async def get_passwords(request: Request) -> Passwords:
     """Find the hashes that the lifespan opened."""
     found: Passwords = request.state.passwords
     return found

@@ -40,7 +40,7 @@ class NoResetMessages:
         _logger.warning("a password reset goes nowhere: nothing is configured that delivers its message")
 
 
-def get_reset_messages(request: Request) -> ResetMessages:
+async def get_reset_messages(request: Request) -> ResetMessages:
     """Find the way out that the lifespan chose."""
     found: ResetMessages = request.state.reset_messages
     return found

@@ -99,7 +99,7 @@ async def open_tasks() -> AsyncGenerator[asyncio.TaskGroup]:
         yield tasks
 
 
-def password_reset_service(
+async def password_reset_service(
     request: Request,
     session: Session,
     limits: CurrentRateLimits,

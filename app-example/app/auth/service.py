@@ -153,7 +153,7 @@ def _split(token: str) -> tuple[UUID, bytes]:
         raise SignInRefusedError from None
 
 
-def account_service(
+async def account_service(
     request: Request, session: Session, limits: CurrentRateLimits, passwords: PasswordHashes
 ) -> AccountService:
     """Provide the service to an endpoint."""

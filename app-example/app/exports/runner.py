@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+from app.error_reports import ErrorReports
 from app.exports import table
+from app.exports.jobs import RUN
 from app.exports.leases import Lease, LeaseLostError, Leases, OrderRow
 from app.exports.models import Failure, object_name
 from app.pace import Pace
@@ -49,11 +51,12 @@ class _Written:
 class ExportRunner:
     """Does exports on behalf of a worker."""
 
-    def __init__(self, leases: Leases, storage: Storage, pace: Pace, *, notify: bool) -> None:
-        """Take the rows, where files go, the times, and whether anybody is told of finished exports."""
+    def __init__(self, leases: Leases, storage: Storage, pace: Pace, reports: ErrorReports, *, notify: bool) -> None:
+        """Take the rows, where files go, the times, who hears of errors, and whether anybody of finished exports."""
         self._leases = leases
         self._storage = storage
         self._pace = pace
+        self._reports = reports
         self._notify = notify
 
     async def run(self, export_id: UUID) -> Outcome:
@@ -78,8 +81,9 @@ class ExportRunner:
         except StorageError as exc:
             _logger.warning("an export could not be stored: %s", exc, extra=_fields(lease))
             failure = Failure.TIMEOUT if isinstance(exc, StorageTimeoutError) else Failure.STORAGE
-        except Exception:
+        except Exception as exc:
             _logger.exception("an export failed", extra=_fields(lease))
+            self._reports.capture(exc, where=RUN)
             failure = Failure.INTERNAL
         else:
             return Outcome.DONE

@@ -98,7 +98,7 @@ class ExportService:
         return export
 
 
-def export_service(session: Session, storage: ObjectStorage) -> ExportService:
+async def export_service(session: Session, storage: ObjectStorage) -> ExportService:
     """Provide the service to an endpoint."""
     return ExportService(session, storage)
 

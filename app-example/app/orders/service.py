@@ -123,7 +123,7 @@ class OrderService:
         await self._cache.forget(SUMMARY.of_tenant(self._identity.tenant_id))
 
 
-def order_service(session: Session, identity: CurrentIdentity, cache: CurrentCache) -> OrderService:
+async def order_service(session: Session, identity: CurrentIdentity, cache: CurrentCache) -> OrderService:
     """Provide the service to an endpoint."""
     return OrderService(session, identity, cache)
 

@@ -3,13 +3,13 @@
 Owns the rules, where a transaction begins and ends, and what is cached. Deliberately knows neither HTTP nor SQL.
 """
 
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
-from fastapi import Depends
-from sqlalchemy.ext.asyncio import AsyncSession
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from app.cache import Cache, CurrentCache, Entry
-from app.database import Session
+from app.cache import Cache, Entry
+from app.database import Database
 from app.pagination import MAX_LIMIT, Cursor, PageQuery, cut
 from app.products.repository import ProductRepository
 from app.products.schemas import ProductPage, ProductRead, ProductWrite
@@ -19,13 +19,15 @@ FIRST_PAGE = Entry("products", ProductPage, life_seconds=300)
 """The page that everybody asks for, as long as a page can be; later ones are read: any cursor is a valid request."""
 
 
+Sessions: TypeAlias = "async_sessionmaker[AsyncSession]"
+
+
 class ProductService:
     """The catalogue, for the length of one request."""
 
-    def __init__(self, session: AsyncSession, cache: Cache) -> None:
-        """Work in the session of the request."""
-        self._session = session
-        self._products = ProductRepository(session)
+    def __init__(self, sessions: Sessions, cache: Cache) -> None:
+        """Open a session only where the cache has no answer: most requests need none."""
+        self._sessions = sessions
         self._cache = cache
 
     async def find(self, sku: str) -> ProductRead | None:
@@ -33,8 +35,8 @@ class ProductService:
 
         async def load() -> ProductRead | None:
             # A transaction of its own: the connection goes back before the cache is filled.
-            async with self._session.begin():
-                product = await self._products.get(sku)
+            async with self._sessions.begin() as session:
+                product = await ProductRepository(session).get(sku)
             return None if product is None else ProductRead.model_validate(product)
 
         return await self._cache.get_or_load(PRODUCT.of_shop(sku), load)
@@ -53,21 +55,24 @@ class ProductService:
 
     async def put(self, sku: str, request: ProductWrite) -> tuple[ProductRead, bool]:
         """Store a product; returns it, and whether it is new. Committed when this returns."""
-        async with self._session.begin():
-            product, is_new = await self._products.put(sku, name=request.name, price_cents=request.price_cents)
+        async with self._sessions.begin() as session:
+            products = ProductRepository(session)
+            product, is_new = await products.put(sku, name=request.name, price_cents=request.price_cents)
         await self._cache.forget(PRODUCT.of_shop(sku), FIRST_PAGE.of_shop())
         return ProductRead.model_validate(product), is_new
 
     async def _load_page(self, after: Cursor | None, limit: int) -> ProductPage:
-        async with self._session.begin():
-            products = await self._products.newest(after=after, limit=limit + 1)
+        async with self._sessions.begin() as session:
+            products = await ProductRepository(session).newest(after=after, limit=limit + 1)
         shown, next_after = cut([ProductRead.model_validate(product) for product in products], limit)
         return ProductPage(items=shown, next_after=next_after)
 
 
-def product_service(session: Session, cache: CurrentCache) -> ProductService:
-    """Provide the service to an endpoint."""
-    return ProductService(session, cache)
+async def product_service(request: Request) -> ProductService:
+    """Provide the service to an endpoint; in one step, because each dependency of a dependency costs every request."""
+    database: Database = request.state.database
+    cache: Cache = request.state.cache
+    return ProductService(database.sessions, cache)
 
 
 Products = Annotated[ProductService, Depends(product_service)]

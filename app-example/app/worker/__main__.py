@@ -20,4 +20,5 @@ def main() -> int:
     return importlib.import_module("app.worker.process").main()
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -18,8 +18,10 @@ from taskiq.receiver import Receiver
 
 from app import heartbeat, logs
 from app.database import open_database
+from app.error_reports import open_error_reports
 from app.jobs import CONCURRENCY
-from app.main import settings_from_environment
+from app.main import STARTUP_FAILURE, settings_from_environment
+from app.metrics import MetricsPortError, open_metrics
 from app.outbound import open_outbound
 from app.pace import PACE, Pace
 from app.queue import open_broker
@@ -38,7 +40,11 @@ def main(pace: Pace = PACE) -> int:
     """Work until a signal comes."""
     settings = settings_from_environment()
     logs.configure(logs.Origin.of(settings), settings.log_level)
-    uvloop.run(work(settings, pace))
+    try:
+        uvloop.run(work(settings, pace))
+    except MetricsPortError as exc:
+        _logger.critical("cannot start: %s", exc)
+        return STARTUP_FAILURE
     return 0
 
 
@@ -46,15 +52,21 @@ async def work(settings: Settings, pace: Pace) -> None:
     """Work until a signal comes."""
     stop = _stop_at_signals()
     async with AsyncExitStack() as stack:
+        metrics = await stack.enter_async_context(open_metrics(settings))
+        error_reports = await stack.enter_async_context(open_error_reports(settings, metrics))
         broker = await stack.enter_async_context(open_broker(settings, listening=True))
+        database = await stack.enter_async_context(open_database(settings.database))
+        metrics.watch_pool(database.engine)
         parts = Parts(
             broker=broker,
-            database=await stack.enter_async_context(open_database(settings.database)),
+            database=database,
+            error_reports=error_reports,
+            metrics=metrics,
             outbound=await stack.enter_async_context(open_outbound(settings)),
             redis=await stack.enter_async_context(open_redis(settings)),
             storage=await stack.enter_async_context(open_storage(settings)),
         )
-        await stack.enter_async_context(open_work(settings, parts, pace=pace))
+        await stack.enter_async_context(open_work(settings, parts, pace))
         beating = asyncio.create_task(heartbeat.beat())
         _logger.info("worker started")
         try:
