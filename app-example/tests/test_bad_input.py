@@ -89,7 +89,7 @@ async def test_a_bad_address_is_refused_and_not_repeated(capsys: pytest.CaptureF
 
 @pytest.mark.parametrize(
     "body",
-    ["{}", '{"a": {"a": 1}}', '[{"a": 1}, {"a": 2}]', '"\\u0000"', "1e5", "[" * MAX_DEPTH + "]" * MAX_DEPTH],
+    ["{}", '{"a": {"a": 1}}', '[{"a": 1}, {"a": 2}]', '"\\u0000"', "1e5", "[" * MAX_DEPTH + "1" + "]" * MAX_DEPTH],
 )
 def test_json_that_means_one_thing_passes(body: str) -> None:
     assert problem_of(body.encode()) is None

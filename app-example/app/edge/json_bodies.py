@@ -7,7 +7,7 @@ what the keys must be is the route's business. Source: https://www.rfc-editor.or
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import Any, NoReturn, cast
 
@@ -77,17 +77,16 @@ def _refuse(_constant: str) -> NoReturn:
 
 
 def _depth_exceeds(value: Any, levels: int) -> bool:
-    level: list[Any] = [value]
-    while level and levels >= 0:
+    containers = list(_containers([value]))
+    while containers and levels > 0:
         levels -= 1
-        level = [child for parent in level for child in _children(parent)]
-    return bool(level)
+        containers = [child for parent in containers for child in _containers(parent)]
+    return bool(containers)
 
 
-def _children(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return cast(dict[str, Any], value).values()
-    return cast(list[Any], value) if isinstance(value, list) else ()
+def _containers(values: Any) -> Iterator[Any]:
+    inside: Iterable[Any] = cast(dict[str, Any], values).values() if isinstance(values, dict) else values
+    return (value for value in inside if isinstance(value, dict | list))
 
 
 def _is_json(scope: Scope) -> bool:
