@@ -86,7 +86,11 @@ def _depth_exceeds(value: Any, levels: int) -> bool:
 
 def _containers(values: Any) -> Iterator[Any]:
     inside: Iterable[Any] = cast(dict[str, Any], values).values() if isinstance(values, dict) else values
-    return (value for value in inside if isinstance(value, dict | list))
+    return filter(_is_container, inside)
+
+
+def _is_container(value: Any) -> bool:
+    return isinstance(value, dict | list)
 
 
 def _is_json(scope: Scope) -> bool:
