@@ -77,17 +77,19 @@ def _refuse(_constant: str) -> NoReturn:
 
 
 def _depth_exceeds(value: Any, levels: int) -> bool:
-    level: list[Any] = [value]
-    while level and levels >= 0:
-        levels -= 1
-        level = [child for parent in level for child in _children(parent)]
+    level = _containers([value])
+    for _ in range(levels):
+        level = _containers(child for parent in level for child in parent)
     return bool(level)
 
 
-def _children(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return cast(dict[str, Any], value).values()
-    return cast(list[Any], value) if isinstance(value, list) else ()
+def _containers(values: Iterable[Any]) -> list[Iterable[Any]]:
+    """Return the content of each object and list among some values."""
+    return [
+        cast(dict[str, Any], value).values() if isinstance(value, dict) else cast(list[Any], value)
+        for value in values
+        if isinstance(value, dict | list)
+    ]
 
 
 def _is_json(scope: Scope) -> bool:
