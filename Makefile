@@ -23,7 +23,7 @@ preview: $(READY) ## show all stacks: no cloud, no credentials, no Pulumi CLI
 	@$(BIN)/fastapi-platform preview
 
 test: $(READY) ## run the quick tests, which need nothing but Python
-	cd app-example && $(UV) run --frozen --quiet pytest -q --numprocesses auto --dist worksteal -m "not services"
+	cd app-example && $(UV) run --frozen --quiet pytest -q --numprocesses auto --dist worksteal -m "not processes and not services"
 	$(BIN)/pytest -q --numprocesses auto --dist worksteal -m "not image and not processes and not services"
 
 check: $(READY) ## lint, types, layers, generated pages, lock
@@ -36,7 +36,7 @@ check: $(READY) ## lint, types, layers, generated pages, lock
 
 services: $(READY) ## run the tests with real servers: Postgres, PgBouncer, Redis (skip what is not installed)
 	$(BIN)/pytest -q -m services -rs
-	cd app-example && $(UV) run --frozen --quiet pytest -q --numprocesses auto --dist worksteal -m services -rs
+	cd app-example && $(UV) run --frozen --quiet pytest -q --numprocesses auto --dist worksteal -m "processes or services" -rs
 
 thorough: $(READY) ## the tests that need nothing but Python, with more examples, and how much of the code they reach
 	HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -q --numprocesses auto --dist worksteal -m "not engine and not image and not services and not validators" \

@@ -62,6 +62,7 @@ async def ended(client: httpx.AsyncClient) -> tuple[str, object]:
 
 
 @pytest.mark.control("graceful-drain", "streaming-response")
+@pytest.mark.processes
 async def test_every_accepted_stream_ends_properly_when_the_process_is_told_to_stop() -> None:
     long, short = ("x",) * 10_000, ("x",) * 10
     stub = StubModel(pieces=long, pause_seconds=0.1)

@@ -67,6 +67,7 @@ def _takes_connection(call: Callable[..., Any]) -> bool:
 
 
 @pytest.mark.control("dependency-injected-services")
+@pytest.mark.processes
 def test_no_route_touches_the_network_when_its_providers_are_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     touched: list[object] = []
 

@@ -29,6 +29,7 @@ print(len(names), sorted(wanted.intersection(opened)))
 
 
 @pytest.mark.control("lifespan-managed-resources")
+@pytest.mark.processes
 def test_importing_opens_nothing() -> None:
     words = [sys.executable, "-c", IMPORT_ALL]
     done = subprocess.run(words, capture_output=True, check=True, cwd=ROOT, text=True, timeout=120)

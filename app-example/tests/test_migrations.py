@@ -15,16 +15,19 @@ OWN = "UPDATE orders SET tenant_id = '00000000-0000-0000-0000-000000000001'"
 
 
 @pytest.mark.control("alembic-only-schema")
+@pytest.mark.processes
 def test_there_is_one_head() -> None:
     assert len(alembic(UNREACHABLE_DATABASE_URL, "heads").stdout.splitlines()) == 1
 
 
+@pytest.mark.processes
 def test_statements_can_be_reviewed_without_a_database() -> None:
     done = alembic(UNREACHABLE_DATABASE_URL, "upgrade", "head", "--sql")
     assert done.returncode == 0
     assert "CREATE TABLE orders" in done.stdout
 
 
+@pytest.mark.processes
 def test_an_unreachable_database_is_one_plain_line() -> None:
     """Kubernetes keeps only the end of the output as the reason of a failed Job."""
     done = alembic(UNREACHABLE_DATABASE_URL, "upgrade", "head")

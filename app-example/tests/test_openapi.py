@@ -68,6 +68,7 @@ def test_the_document_of_the_repository_is_that_of_the_code() -> None:
 
 
 @pytest.mark.control("docs-disabled-in-production")
+@pytest.mark.processes
 def test_the_command_writes_the_same_bytes_in_any_environment() -> None:
     environment = {"ENVIRONMENT": "nowhere", "SERVICE_NAME": "other", "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
     command = [sys.executable, "-m", "app.openapi"]

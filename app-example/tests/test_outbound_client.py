@@ -39,6 +39,7 @@ async def test_many_calls_share_one_client_and_one_connection(monkeypatch: pytes
 
 
 @pytest.mark.control("lifespan-managed-resources")
+@pytest.mark.processes
 def test_importing_the_application_connects_to_nothing_and_starts_nothing() -> None:
     watched = """
 import sys

@@ -32,6 +32,7 @@ def port() -> int:
 
 
 @pytest.mark.control("structured-json-logs", "log-redaction")
+@pytest.mark.processes
 def test_every_line_from_start_to_end_is_json(port: int) -> None:
     with _server({**VALID, "ALLOWED_HOSTS": "127.0.0.1", "RELEASE": "r-17"}, port, lame_duck=1) as process:
         _wait_until_live(port)
@@ -56,6 +57,7 @@ def test_every_line_from_start_to_end_is_json(port: int) -> None:
 
 
 @pytest.mark.control("prometheus-metrics", "structured-json-logs")
+@pytest.mark.processes
 def test_a_metrics_port_that_is_taken_ends_the_start_and_says_so(port: int) -> None:
     with socket.socket() as other:
         other.bind(("0.0.0.0", 0))
@@ -74,6 +76,7 @@ def test_a_metrics_port_that_is_taken_ends_the_start_and_says_so(port: int) -> N
     ("name", "value"),
     [("DATABASE_URL", "sqlite:///hunter2.db"), ("SIGNING_KEYS", "2026:aHVudGVyMg"), ("LOG_LEVEL", "hunter2")],
 )
+@pytest.mark.processes
 def test_a_bad_variable_ends_the_start_with_one_line_that_names_it(port: int, name: str, value: str | None) -> None:
     environment = {key: text for key, text in {**VALID, name: value}.items() if text is not None}
     with _server(environment, port) as process:

@@ -21,6 +21,7 @@ async def store(session: AsyncSession) -> None:
 
 
 @pytest.mark.control("async-db-driver")
+@pytest.mark.processes
 def test_a_call_of_the_database_that_is_not_awaited_is_an_error(tmp_path: Path) -> None:
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     for folder in ("app", "development", "migrations", "tests"):

@@ -7,7 +7,7 @@ what the keys must be is the route's business. Source: https://www.rfc-editor.or
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, NoReturn, cast
 
@@ -77,20 +77,19 @@ def _refuse(_constant: str) -> NoReturn:
 
 
 def _depth_exceeds(value: Any, levels: int) -> bool:
-    containers = list(_containers([value]))
-    while containers and levels > 0:
-        levels -= 1
-        containers = [child for parent in containers for child in _containers(parent)]
-    return bool(containers)
+    level = _containers([value])
+    for _ in range(levels):
+        level = _containers(child for parent in level for child in parent)
+    return bool(level)
 
 
-def _containers(values: Any) -> Iterator[Any]:
-    inside: Iterable[Any] = cast(dict[str, Any], values).values() if isinstance(values, dict) else values
-    return filter(_is_container, inside)
-
-
-def _is_container(value: Any) -> bool:
-    return isinstance(value, dict | list)
+def _containers(values: Iterable[Any]) -> list[Iterable[Any]]:
+    """Return the content of each object and list among some values."""
+    return [
+        cast(dict[str, Any], value).values() if isinstance(value, dict) else cast(list[Any], value)
+        for value in values
+        if isinstance(value, dict | list)
+    ]
 
 
 def _is_json(scope: Scope) -> bool:
