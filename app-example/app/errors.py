@@ -205,6 +205,5 @@ async def _broken_middleware(_request: Request, _exc: Exception) -> JSONResponse
 
 
 def _place(parts: tuple[int | str, ...]) -> str:
-    # A key may have half of a surrogate pair, which no encoding has a form for.
-    name = ".".join(map(str, parts)).encode(errors="replace").decode()
+    name = ".".join(map(str, parts))
     return name if len(name) <= MAX_PLACE_LENGTH else f"{name[:MAX_PLACE_LENGTH]}…"

@@ -95,6 +95,20 @@ def test_json_that_means_one_thing_passes(body: str) -> None:
     assert problem_of(body.encode()) is None
 
 
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ("[1", "want JSON in UTF-8"),
+        ("NaN", "want numbers that JSON has, not NaN or Infinity"),
+        ("[-Infinity]", "want numbers that JSON has, not NaN or Infinity"),
+        ('{"a": 1, "a": 1}', "want each key of an object once"),
+        ("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), "want at most 32 levels of nesting"),
+    ],
+)
+def test_json_that_could_mean_two_things_is_named(body: str, problem: str) -> None:
+    assert problem_of(body.encode()) == problem
+
+
 async def test_a_json_body_arrives_as_it_was_sent() -> None:
     body: dict[str, object] = {"text": "ä\u0000€", "list": [1, 2.5, None, True], "object": {"a": {}}}
     async with serve(edge_app(valid_settings())) as client:
