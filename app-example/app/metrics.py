@@ -11,11 +11,12 @@ Source: https://prometheus.io/docs/practices/naming/
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from inspect import isawaitable
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from fastapi_platform_runtime.health import Health
+from fastapi_platform_runtime.health import Health, Verdict
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -39,6 +40,7 @@ READ_SECONDS = 2.0
 """Longest that a scrape waits for a figure; Prometheus itself gives up after ten."""
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 """The methods that have a label of their own; anybody can make up another."""
+OTHER_METHOD = "OTHER"
 UNMATCHED = "unmatched"
 """Label of all paths that no route has."""
 
@@ -57,7 +59,8 @@ class Metrics:
     def __init__(self, settings: Settings) -> None:
         """Begin at zero; made within the event loop, which asynchronous readings run in."""
         self.registry = CollectorRegistry()
-        self._loop = asyncio.get_running_loop()
+        self._figures = _Figures(asyncio.get_running_loop())
+        self.registry.register(self._figures)
         self._requests = self._counter("http_requests", "Requests answered", ("method", "route", "status_class"))
         self._seconds = Histogram(
             "http_request_duration_seconds",
@@ -66,7 +69,10 @@ class Metrics:
             buckets=BUCKETS_SECONDS,
             registry=self.registry,
         )
-        self._in_progress = Gauge("http_requests_in_progress", "Requests being served", registry=self.registry)
+        # What has been looked up once: a registry finds a child by its labels under a lock.
+        self._children: dict[tuple[str, str | None, int | None], tuple[Counter, Histogram]] = {}
+        self._in_progress = 0
+        self.gauge("http_requests_in_progress", "Requests being served", lambda: self._in_progress)
         self._exceptions = self._counter("unhandled_exceptions", "Exceptions that nobody handled", ("type",))
         about = Gauge("app_info", "What runs here", ("service", "environment", "release"), registry=self.registry)
         about.labels(settings.service_name, settings.environment, settings.release).set(1)
@@ -75,15 +81,20 @@ class Metrics:
 
     def request_began(self) -> None:
         """Count a request in."""
-        self._in_progress.inc()
+        self._in_progress += 1
 
     def request_ended(self, method: str, route: str | None, status: int | None, seconds: float) -> None:
         """Count a request out; without a status its connection broke before an answer."""
-        method = method if method in METHODS else "OTHER"
-        route = route or UNMATCHED
-        self._in_progress.dec()
-        self._requests.labels(method, route, f"{status // 100}xx" if status else "none").inc()
-        self._seconds.labels(method, route).observe(seconds)
+        self._in_progress -= 1
+        known = method if method in METHODS else OTHER_METHOD
+        children = self._children.get((known, route, status))
+        if children is None:
+            labels = known, route or UNMATCHED
+            status_class = f"{status // 100}xx" if status else "none"
+            children = self._requests.labels(*labels, status_class), self._seconds.labels(*labels)
+            self._children[known, route, status] = children
+        children[0].inc()
+        children[1].observe(seconds)
 
     def exception(self, error: BaseException) -> None:
         """Count an exception that nobody handled."""
@@ -97,12 +108,7 @@ class Metrics:
             documentation: What it says.
             read: Plain functions run in the listener's thread, asynchronous ones in the event loop.
         """
-
-        def samples() -> Iterable[Metric]:
-            value = self._read(name, read)
-            yield GaugeMetricFamily(name, documentation, value)
-
-        self.registry.register(_Collected(name, samples))
+        self._figures.add(name, read, lambda value: GaugeMetricFamily(name, documentation, value))
 
     def watch_pool(self, engine: AsyncEngine) -> None:
         """Show the connections of an engine."""
@@ -115,49 +121,67 @@ class Metrics:
     def watch_health(self, health: Health, names: Sequence[str]) -> None:
         """Show which dependencies work; a scrape asks as readiness does, and shares its answers."""
 
-        def samples() -> Iterable[Metric]:
+        def shown(verdict: Verdict | None) -> Metric:
             family = GaugeMetricFamily("dependency_up", "Whether a dependency works", labels=("dependency",))
-            verdict = self._read(family.name, health.verdict)
             if verdict is not None:
                 broken = {*verdict.failing, *verdict.degraded}
                 for name in names:
                     family.add_metric((name,), float(name not in broken))
-            yield family
+            return family
 
-        self.registry.register(_Collected("dependency_up", samples))
-
-    def _read(self, name: str, read: Callable[[], Value | Awaitable[Value]]) -> Value | None:
-        try:
-            value = read()
-            return self._wait(value) if isawaitable(value) else value
-        except Exception as exc:
-            _logger.warning("metric %s cannot be read: %s", name, type(exc).__name__)
-            return None
-
-    def _wait(self, value: Awaitable[Value]) -> Value:
-        async def awaited() -> Value:
-            async with asyncio.timeout(READ_SECONDS):
-                return await value
-
-        return asyncio.run_coroutine_threadsafe(awaited(), self._loop).result(2 * READ_SECONDS)
+        self._figures.add("dependency_up", health.verdict, shown)
 
     def _counter(self, name: str, documentation: str, labels: Sequence[str]) -> Counter:
         return Counter(name, documentation, labels, registry=self.registry)
 
 
-class _Collected(Collector):
-    """Figures that exist while they are read."""
+class _Figures(Collector):
+    """Figures that are read at each scrape, all of them at the same time."""
 
-    def __init__(self, name: str, samples: Callable[[], Iterable[Metric]]) -> None:
-        self._name = name
-        self._samples = samples
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._figures: dict[str, tuple[Callable[[], Any], Callable[[Any], Metric]]] = {}
+
+    def add(
+        self, name: str, read: Callable[[], Value | Awaitable[Value]], shown: Callable[[Value | None], Metric]
+    ) -> None:
+        """Add a figure that nobody else has added."""
+        if name in self._figures:
+            raise ValueError(f"there is a metric {name} already")
+        self._figures[name] = read, shown
 
     def describe(self) -> Iterable[Metric]:
         # The registry would collect otherwise, in the event loop's own thread.
-        return (Metric(self._name, "", "gauge"),)
+        return ()
 
     def collect(self) -> Iterable[Metric]:
-        return self._samples()
+        """Read in the listener's thread what can be, and ask the event loop for the rest."""
+        values: dict[str, Any] = {}
+        waiting: dict[str, Future[Any]] = {}
+        for name, (read, _) in self._figures.items():
+            try:
+                value = read()
+                if isawaitable(value):
+                    waiting[name] = asyncio.run_coroutine_threadsafe(_in_time(value), self._loop)
+                else:
+                    values[name] = value
+            except Exception as exc:
+                _missing(name, exc)
+        for name, future in waiting.items():
+            try:
+                values[name] = future.result(2 * READ_SECONDS)
+            except Exception as exc:
+                _missing(name, exc)
+        return [shown(values.get(name)) for name, (_, shown) in self._figures.items()]
+
+
+async def _in_time(value: Awaitable[Value]) -> Value:
+    async with asyncio.timeout(READ_SECONDS):
+        return await value
+
+
+def _missing(name: str, error: Exception) -> None:
+    _logger.warning("metric %s cannot be read: %s", name, type(error).__name__)
 
 
 @asynccontextmanager

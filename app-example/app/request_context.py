@@ -11,41 +11,24 @@ import logging
 import random
 import re
 import time
-from contextvars import ContextVar
 from http import HTTPStatus
-from uuid import UUID
 
 from opentelemetry import trace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.metrics import Metrics
+from app import logs
+from app.ids import bind_identity, current_ids, identity, request_id, trace_id
+from app.metrics import METHODS, OTHER_METHOD, Metrics
+
+__all__ = ["RequestContext", "bind_identity", "current_ids", "is_probe", "request_id", "route_template", "trace_id"]
 
 _HEADER = b"x-request-id"
 PROBE_PREFIX = "/healthz/"
 
-request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
-"""Id of the request being served; None outside a request."""
-trace_id: ContextVar[str | None] = ContextVar("trace_id", default=None)
-"""Id of the trace that the request belongs to, 32 hexadecimal digits; None outside a request."""
-# Filled in place: a dependency that runs in a thread has a copy of the context, but the same dictionary.
-_identity: ContextVar[dict[str, str] | None] = ContextVar("identity", default=None)
-
 # An id goes into logs and headers as it came: nothing that could break a line or pass for another field.
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
-_logger = logging.getLogger(__name__)
-
-
-def bind_identity(user_id: UUID, tenant_id: UUID) -> None:
-    """Say who calls: from here on every log line of the request has the two opaque ids."""
-    identity = _identity.get()
-    if identity is not None:
-        identity.update(user_id=str(user_id), tenant_id=str(tenant_id))
-
-
-def current_ids() -> dict[str, str | None]:
-    """Return the ids of the request being served, for log lines and error reports."""
-    return {"request_id": request_id.get(), "trace_id": trace_id.get(), **(_identity.get() or {})}
+_logger = logging.getLogger(logs.OF_REQUESTS)
 
 
 class RequestContext:
@@ -72,7 +55,7 @@ class RequestContext:
                 message["headers"] = [*message.get("headers", ()), (_HEADER, current.encode())]
             await send(message)
 
-        tokens = request_id.set(current), trace_id.set(_trace_id(traceparent)), _identity.set({})
+        tokens = request_id.set(current), trace_id.set(_trace_id(traceparent)), identity.set({})
         started = time.perf_counter()
         if metrics:
             metrics.request_began()
@@ -85,7 +68,7 @@ class RequestContext:
             _log(scope, status, seconds)
             request_id.reset(tokens[0])
             trace_id.reset(tokens[1])
-            _identity.reset(tokens[2])
+            identity.reset(tokens[2])
 
 
 def is_probe(scope: Scope) -> bool:
@@ -133,11 +116,12 @@ def _log(scope: Scope, status: int | None, seconds: float) -> None:
     probe = is_probe(scope)
     level = logging.DEBUG if probe and status == HTTPStatus.OK else logging.INFO
     if _logger.isEnabledFor(level):
+        method = scope["method"]
         fields = {
-            "method": scope["method"],
+            "method": method if method in METHODS else OTHER_METHOD,
             # The probes' routes have no parameters.
             "route": scope["path"] if probe else route_template(scope),
             "status": status,
             "duration_ms": round(seconds * 1000, 1),
         }
-        _logger.log(level, "request", extra={"fields": fields})
+        logs.write_request(logging.getLevelName(level), fields)
