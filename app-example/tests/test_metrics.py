@@ -107,7 +107,14 @@ async def test_a_broken_dependency_is_told_from_one_that_works() -> None:
 @pytest.mark.control("prometheus-metrics")
 async def test_the_pool_is_seen_at_work(empty_database_url: str) -> None:
     port = free_port()
-    app = busy_app(port, database_url=empty_database_url, database_pool_size=1, database_pool_overflow=1)
+    # With a Redis, so that no job of the process takes a connection as well.
+    app = busy_app(
+        port,
+        database_url=empty_database_url,
+        database_pool_size=1,
+        database_pool_overflow=1,
+        redis_url="redis://127.0.0.1:1/0",
+    )
     async with app.router.lifespan_context(app) as state:
         assert state
         engine = state["database"].engine
