@@ -52,14 +52,36 @@ def sqlstate(error: Exception) -> str:
     return getattr(getattr(error, "orig", None), "sqlstate", None) or ""
 
 
+class _Connection(asyncpg.Connection):
+    """A connection whose transactions begin soon or not at all.
+
+    A pooler answers for a server that is away by letting clients wait. The first that a client hears of it is that
+    its transaction does not begin, which is the same as a connection that does not open.
+    """
+
+    begin_timeout_seconds: float | None = None
+    """Set once it is open: the driver makes its connections itself."""
+
+    async def execute(self, query: str, *args: Any, **options: Any) -> Any:
+        """Run a statement; SQLAlchemy sends those around transactions this way, and its pre-ping begins one."""
+        if not query.startswith("BEGIN"):
+            return await super().execute(query, *args, **options)
+        try:
+            return await super().execute(query, *args, **{"timeout": self.begin_timeout_seconds, **options})
+        except OSError as exc:
+            raise DatabaseUnavailableError(f"no transaction begins: {type(exc).__name__}") from exc
+
+
 async def connect(*arguments: Any, **options: Any) -> Any:
-    """Open a connection.
+    """Open a connection, and allow its transactions as long to begin as it may take to open.
 
     Raises:
         DatabaseUnavailableError: Nothing answers there. The driver's own error could come from anywhere.
     """
     try:
-        return cast(Any, await asyncpg.connect(*arguments, **options))
+        connection = cast(_Connection, await asyncpg.connect(*arguments, **options, connection_class=_Connection))
+        connection.begin_timeout_seconds = options.get("timeout")
+        return connection
     except OSError as exc:
         raise DatabaseUnavailableError(f"cannot connect: {type(exc).__name__}") from exc
 

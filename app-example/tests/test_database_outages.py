@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 
 import httpx
 import pytest
@@ -38,6 +40,28 @@ def assert_outage(response: httpx.Response) -> None:
     assert response.headers["Content-Type"] == "application/problem+json"
     assert response.headers["Retry-After"] == str(RETRY_AFTER_SECONDS)
     assert response.json()["detail"] == "The service cannot reach its data now."
+
+
+@asynccontextmanager
+async def interrupted_at_will(behind: int) -> AsyncGenerator[tuple[int, asyncio.Event]]:
+    """Give a port that leads to another while an event is set, and holds everything back while it is not."""
+    passing = asyncio.Event()
+    passing.set()
+
+    async def pass_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while chunk := await source.read(65_536):
+                await passing.wait()
+                target.write(chunk)
+                await target.drain()
+        target.close()
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        its_reader, its_writer = await asyncio.open_connection("127.0.0.1", behind)
+        await asyncio.gather(pass_on(reader, its_writer), pass_on(its_reader, writer))
+
+    async with listening(converse) as port:
+        yield port, passing
 
 
 async def asked(app: FastAPI) -> httpx.Response:
@@ -90,6 +114,21 @@ async def test_a_statement_that_takes_too_long_is_an_outage(database_url: str, l
 
         async with serve(app) as client:
             assert_outage(await client.get("/v1/slow"))
+
+
+@pytest.mark.services
+async def test_a_server_that_falls_silent_is_an_outage_and_soon_told(database_url: str) -> None:
+    address = make_url(database_url)
+    async with interrupted_at_will(address.port or 0) as (port, passing):
+        url = address.set(port=port).render_as_string(hide_password=False)
+        app = app_of("SELECT 1", url, database_connect_timeout_seconds=1, database_command_timeout_seconds=30)
+        async with serve(app) as client:
+            assert (await client.get("/v1/statement")).status_code == 200
+            passing.clear()
+            async with asyncio.timeout(15):
+                assert_outage(await client.get("/v1/statement"))
+            passing.set()
+            assert (await client.get("/v1/statement")).status_code == 200
 
 
 @pytest.mark.services
