@@ -49,9 +49,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def _add_routes(app: FastAPI, settings: Settings) -> None:
-    app.router.routes.extend(probes(health.judge))
-    if not settings.is_production:
-        app.router.routes.extend(docs.routes(settings.service_name))
     # Routes are tried in this order: what is called most comes first.
     app.include_router(products.router)
     app.include_router(orders.router)
@@ -59,6 +56,9 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
     app.include_router(assistant.router)
     app.include_router(attachments.router, max_body_size=settings.upload_max_bytes + FORM_OVERHEAD_BYTES)
     app.include_router(exports.router)
+    app.router.routes.extend(probes(health.judge))
+    if not settings.is_production:
+        app.router.routes.extend(docs.routes(settings.service_name))
 
 
 def settings_from_environment() -> Settings:

@@ -3,12 +3,13 @@
 Owns what a signal means. The first one begins the drain: readiness fails, streams are told to end, every HTTP/1.1
 answer carries `Connection: close`, and for the lame-duck seconds the listener goes on accepting and answering. Then
 comes uvicorn's own graceful shutdown with its timeout. A second signal ends the process at once. Deliberately changes
-nothing else about uvicorn but its patience with slow clients (`patience`). Without it, connections that clients keep
-open are closed under their next request.
+nothing else about uvicorn but its patience with slow clients (`patience`) and what the garbage collector looks at.
+Without the lame duck, connections that clients keep open are closed under their next request.
 Source: https://github.com/Kludex/uvicorn/blob/main/uvicorn/server.py
 """
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -68,6 +69,16 @@ class LameDuck(Server):
         config.loaded_app = leaving(config.loaded_app, self._drain)
         config.http_protocol_class = impatient(config.http_protocol_class, self._patience)
         await super().serve(sockets)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application, and have the garbage collector pass over all that it made by then.
+
+        What an application keeps for ever is most of its objects; looking through them again and again stops every
+        request for a tenth of a second. Source: https://docs.python.org/3/library/gc.html#gc.freeze
+        """
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
 
     async def on_tick(self, counter: int) -> bool:
         """Stop once the lame duck is over; called ten times a second."""

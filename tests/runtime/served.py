@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
@@ -31,7 +32,7 @@ async def app(scope: dict[str, Any], receive: Callable[[], Awaitable[dict[str, A
                 await send({"type": "http.response.body", "body": tick, "more_body": True})
         await send({"type": "http.response.body", "body": b"bye"})
         return
-    body = str(os.getpid()).encode()
+    body = str(gc.get_freeze_count() if path == "frozen" else os.getpid()).encode()
     await _start(send, 503 if path == "ready" and draining() else 200, (b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.body", "body": body})
 

@@ -52,6 +52,17 @@ def test_plain_uvicorn_closes_an_open_connection_under_its_next_request():
             ask(client, "/")
 
 
+@pytest.mark.processes
+@pytest.mark.parametrize(("module", "options", "passes_over"), [(OURS, ("--lame-duck", "0"), True), (PLAIN, (), False)])
+def test_the_collector_passes_over_what_the_application_made_at_its_start(
+    module: tuple[str, ...], options: tuple[str, ...], passes_over: bool
+):
+    with running(module, *options) as server:
+        client = server.connect()
+        client.request("GET", "/frozen")
+        assert (int(client.getresponse().read()) > 1000) is passes_over
+
+
 def answered(http_version: str, headers: list[tuple[bytes, bytes]], *, begun: bool) -> list[tuple[bytes, bytes]]:
     """Headers that leave the server for those that an application answers with."""
     sent: list[Any] = []

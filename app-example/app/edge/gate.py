@@ -51,12 +51,15 @@ class Gate:
             return False
         if scope["path"].startswith(PROBE_PREFIX):
             return True
-        known = False
+        named = False
         for name, value in scope["headers"]:
-            if name in _CHECKED_HEADERS or (name == b"host" and value not in self._hosts):
+            if name in _CHECKED_HEADERS:
                 return False
-            known = known or name == b"host"
-        return known
+            if name == b"host":
+                named = True
+                if self._hosts and value not in self._hosts:
+                    return False
+        return named
 
 
 def _hosts(app: ASGIApp, settings: Settings) -> ASGIApp:
