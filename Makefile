@@ -14,17 +14,17 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help preview test thorough check services validate engine benchmark doctor docs golden demo image container sbom up down clean
+.PHONY: help preview test thorough check services validate engine cluster cluster-down cluster-test benchmark doctor docs golden demo image container sbom up down clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 preview: $(READY) ## show all stacks: no cloud, no credentials, no Pulumi CLI
 	@$(BIN)/fastapi-platform preview
 
 test: $(READY) ## run the quick tests, which need nothing but Python
 	cd app-example && $(UV) run --frozen --quiet pytest -q --numprocesses auto --dist worksteal -m "not processes and not services"
-	$(BIN)/pytest -q --numprocesses auto --dist worksteal -m "not image and not processes and not services"
+	$(BIN)/pytest -q --numprocesses auto --dist worksteal -m "not cluster and not image and not processes and not services"
 
 check: $(READY) ## lint, types, layers, generated pages, lock
 	$(BIN)/ruff check .
@@ -39,7 +39,7 @@ services: $(READY) ## run the tests with real servers: Postgres, PgBouncer, Redi
 	cd app-example && $(UV) run --frozen --quiet pytest -q --numprocesses auto --dist worksteal -m "processes or services" -rs
 
 thorough: $(READY) ## the tests that need nothing but Python, with more examples, and how much of the code they reach
-	HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -q --numprocesses auto --dist worksteal -m "not engine and not image and not services and not validators" \
+	HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -q --numprocesses auto --dist worksteal -m "not cluster and not engine and not image and not services and not validators" \
 		--cov --cov-report term
 
 validate: $(READY) ## judge manifests, Dockerfile, workflows and history with other people's validators (installs them)
@@ -47,6 +47,15 @@ validate: $(READY) ## judge manifests, Dockerfile, workflows and history with ot
 
 engine: $(READY) ## compare with the real engine (needs pulumi on PATH)
 	$(BIN)/pytest tests/engine -q -rs
+
+cluster: $(READY) ## start a Kubernetes of one node from packages, or use kind or KUBECONFIG; prints its kubeconfig
+	@$(BIN)/python -m tests.cluster up
+
+cluster-down: $(READY) ## take that cluster away again
+	@$(BIN)/python -m tests.cluster down
+
+cluster-test: $(READY) ## deploy on such a cluster, under load, and break it (needs root and Go, on Debian)
+	$(BIN)/pytest tests/cluster -q -rs -m cluster
 
 benchmark: $(READY) ## measure preview and example, as ratios
 	$(BIN)/python benchmarks/preview_speed.py

@@ -1,0 +1,97 @@
+"""Kubernetes and what a cluster needs beside it, built from Go modules.
+
+Owns which versions there are and where their programs lie: in a cache outside the tree, under a name that changes with
+what they are built from. Deliberately no downloads of binaries: the module proxy is a package index like any other.
+Source: https://go.dev/ref/mod#go-mod-file-tool
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+HERE = Path(__file__).parent
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fastapi-platform" / "cluster"
+MINORS = tuple(sorted(folder.name for folder in (HERE / "kubernetes").iterdir()))
+"""The minor versions of Kubernetes that there is a module for, the oldest first."""
+PROGRAMS = (
+    *("containerd", "ctr", "runc", "iptables", "ip", "nsenter", "unshare", "openssl", "buildah", "debootstrap", "go"),
+)
+"""What a node is made of beside Kubernetes; Debian's packages bring all of it."""
+
+
+class NotPossibleError(RuntimeError):
+    """This machine cannot run a cluster; says what is missing and how to get it."""
+
+
+def check_machine() -> None:
+    """Make sure that a cluster can be started here.
+
+    Raises:
+        NotPossibleError: It cannot.
+    """
+    if sys.platform != "linux" or os.geteuid() != 0:
+        raise NotPossibleError("a cluster of packages needs Linux and root; or set KUBECONFIG to one that is there")
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    missing = [name for name in PROGRAMS if shutil.which(name, path=path) is None]
+    if not Path("/usr/lib/cni/ptp").exists():
+        missing.append("containernetworking-plugins")
+    if missing:
+        fix = "`.ci/packages` installs all of it on Debian; Go 1.26 comes from https://go.dev/dl/"
+        raise NotPossibleError(f"not installed: {', '.join(missing)}; {fix}")
+
+
+def kubernetes(minor: str) -> Path:
+    """Return the folder with the control plane, kubelet, kube-proxy, kubectl and etcd of a minor version."""
+    module = HERE / "kubernetes" / minor
+    version = _required(module, "k8s.io/kubernetes")
+    stamp = "k8s.io/component-base/version"
+    numbers = version.removeprefix("v").split(".")
+    flags = f"-X {stamp}.gitVersion={version} -X {stamp}.gitMajor={numbers[0]} -X {stamp}.gitMinor={numbers[1]}"
+    return _built(f"Kubernetes {version}", module, flags, "tool")
+
+
+def addons() -> list[Path]:
+    """Return the folders with CoreDNS and metrics-server."""
+    return [_built(module.name, module, "", "tool") for module in sorted((HERE / "addons").iterdir())]
+
+
+def pause() -> Path:
+    """Return the folder with the process that holds a pod's namespaces."""
+    return _built("pause", HERE / "pause", "", ".")
+
+
+@contextmanager
+def locked(name: str) -> Generator[None]:
+    """Let one process at a time make something of the cache."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _built(what: str, module: Path, flags: str, packages: str) -> Path:
+    inputs = [*sorted(module.glob("go.*")), *sorted(module.glob("*.go"))]
+    key = hashlib.sha256(b"\0".join([flags.encode(), *(path.read_bytes() for path in inputs)])).hexdigest()[:12]
+    folder = CACHE / "bin" / f"{module.name}-{key}"
+    with locked("build"):
+        if folder.exists():
+            return folder
+        print(f"building {what}, once: minutes on two cores", file=sys.stderr, flush=True)
+        unfinished = folder.with_suffix(".unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        command = ("go", "build", "-mod=readonly", "-ldflags", f"-s -w {flags}", "-o", f"{unfinished}/", packages)
+        subprocess.run(command, cwd=module, check=True, env={**os.environ, "CGO_ENABLED": "0"})
+        unfinished.rename(folder)
+    return folder
+
+
+def _required(module: Path, name: str) -> str:
+    command = ("go", "list", "-mod=readonly", "-m", "-f", "{{.Version}}", name)
+    return subprocess.run(command, cwd=module, check=True, capture_output=True, text=True).stdout.strip()
