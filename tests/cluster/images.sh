@@ -31,6 +31,7 @@ of_servers() { # Postgres, PgBouncer and Redis of Debian, under the name that th
   debian=$(mktemp -d)
   debootstrap --variant=minbase --include=postgresql,pgbouncer,redis-server "$SUITE" "$debian/root" "$MIRROR" >&2
   rm -rf "$debian"/root/var/{cache/apt,lib/apt/lists,log}/* "$debian"/root/var/lib/postgresql/*
+  sed -i 's/^postgres:x:[0-9]*:[0-9]*:/postgres:x:999:999:/' "$debian/root/etc/passwd" # the official image's
   container=$(buildah from scratch)
   buildah add --quiet "$container" "$debian/root" / >&2
   buildah add --quiet --chmod 755 "$container" "$here/postgres-entrypoint.sh" /usr/local/bin/docker-entrypoint.sh >&2
