@@ -27,6 +27,7 @@ from app.settings_types import (
     http_address,
     redis_address,
     storage_address,
+    tracker_address,
 )
 
 
@@ -110,7 +111,7 @@ class Settings(BaseSettings):
 
     otel_exporter_otlp_endpoint: Annotated[str | None, AfterValidator(http_address)] = None
     """Collector of traces, OTLP over HTTP; no traces without."""
-    sentry_dsn: SecretStr | None = None
+    sentry_dsn: Annotated[SecretStr | None, AfterValidator(tracker_address)] = None
     """Where unhandled exceptions are reported; nowhere by default."""
     trace_sample_ratio: Annotated[float, Field(ge=0, le=1)] = 0.1
     """Share of traces that begin here which are kept; a caller's decision is followed."""

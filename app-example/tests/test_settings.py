@@ -124,6 +124,10 @@ def test_each_missing_variable_stops_the_start(
         ("ENVIRONMENT", "prod"),
         ("LOG_LEVEL", "verbose"),
         ("READINESS_TIMEOUT_SECONDS", "0"),
+        ("SENTRY_DSN", "hunter2"),
+        ("SENTRY_DSN", "https://tracker.test/hunter2"),
+        ("SENTRY_DSN", "https://hunter2@tracker.test/project"),
+        ("SENTRY_DSN", "https://hunter2@tracker.test:port/1"),
         ("SERVICE_NAME", "Orders, please"),
     ],
 )
