@@ -87,6 +87,7 @@ def lifespan(settings: Settings, traces: Tracing | None = None) -> Lifespan:
                     outbound=outbound,
                     redis=None,
                     storage=storage,
+                    traces=traces,
                 )
                 await stack.enter_async_context(open_work(settings, parts))
             yield State(
@@ -128,7 +129,5 @@ def _watched(
     metrics.watch_pool(database.engine)
     metrics.watch_health(health, [each.name for each in asked])
     if traces:
-        traces.watch_database(database.engine)
-    if traces and redis:
-        traces.watch_redis(redis)
+        traces.watch(database.engine, redis)
     return health

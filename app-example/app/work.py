@@ -27,6 +27,7 @@ from app.pace import PACE, Pace
 from app.queue import JobQueue
 from app.settings import Settings
 from app.storage import Storage
+from app.telemetry import Tracing
 from app.work_metrics import count_work
 
 
@@ -41,6 +42,7 @@ class Parts:
     outbound: Outbound
     redis: Redis | None
     storage: Storage
+    traces: Tracing | None
 
 
 @asynccontextmanager
@@ -48,7 +50,7 @@ async def open_work(settings: Settings, parts: Parts, pace: Pace = PACE) -> Asyn
     """Do jobs and chores until the end, at which those that run get some time to finish."""
     outbox = Outbox(parts.database, pace)
     observe = count_work(parts.metrics, outbox)
-    runner = JobRunner(_jobs(settings, parts, pace), observe, parts.error_reports)
+    runner = JobRunner(_jobs(settings, parts, pace), observe, parts.error_reports, parts.traces)
     runner.register(parts.broker)
     chores = Chores(parts.database, parts.storage, JobQueue(parts.broker), outbox)
     tasks = [

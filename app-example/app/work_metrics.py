@@ -7,8 +7,7 @@ processes, not the sum. Deliberately asks Postgres and not the queue, which may 
 from prometheus_client import Counter, Histogram
 
 from app.exports.outbox import Outbox
-from app.exports.runner import Outcome
-from app.jobs import Observe
+from app.jobs import Observe, Outcome
 from app.metrics import Metrics
 
 BUCKETS_SECONDS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 180.0, 600.0)

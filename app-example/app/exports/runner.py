@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from enum import StrEnum
 from uuid import UUID
 
 from app.error_reports import ErrorReports
@@ -18,28 +17,13 @@ from app.exports import table
 from app.exports.jobs import RUN
 from app.exports.leases import Lease, LeaseLostError, Leases, OrderRow
 from app.exports.models import Failure, object_name
+from app.jobs import Outcome
 from app.pace import Pace
 from app.storage import Storage, StorageError, StorageTimeoutError
 
 BATCH_ROWS = 500
 
 _logger = logging.getLogger(__name__)
-
-
-class Outcome(StrEnum):
-    """How a job ended."""
-
-    DONE = "done"
-    FAILED = "failed"
-    """For good."""
-    IDLE = "idle"
-    """There was nothing to do, or somebody else does it."""
-    LOST = "lost"
-    """Somebody else took over meanwhile."""
-    RELEASED = "released"
-    """Given back because the worker stops."""
-    RETRIED = "retried"
-    """It failed, and will be tried again."""
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from sqlalchemy import func, update
 from app.database import Database
 from app.exports.leases import from_now
 from app.exports.models import Export
-from app.exports.runner import Outcome
+from app.jobs import Outcome
 from app.outbound import IDEMPOTENCY_KEY, Outbound, UpstreamUnavailableError
 from app.pace import Pace
 
