@@ -5,7 +5,7 @@ once, at startup, by the module that knows it. Deliberately connects to nothing:
 readiness, while a dependency is away.
 """
 
-from asyncio import Semaphore, TaskGroup
+from asyncio import Semaphore
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TypedDict
@@ -17,8 +17,6 @@ from redis.asyncio import Redis
 from app.assistant.service import AssistantService, open_assistant
 from app.attachments.upload import UPLOADS_AT_ONCE
 from app.auth.passwords import Passwords, open_passwords
-from app.auth.reset_messages import NoResetMessages, ResetMessages
-from app.auth.resets import open_tasks
 from app.auth.tokens import AccessTokens
 from app.cache import Cache
 from app.database import Database, open_database
@@ -54,8 +52,6 @@ class State(TypedDict):
     passwords: Passwords
     rate_limits: RateLimits
     redis: Redis | None
-    reset_messages: ResetMessages
-    reset_tasks: TaskGroup
     settings: Settings
     storage: Storage
     traces: Tracing | None
@@ -104,8 +100,6 @@ def lifespan(settings: Settings, traces: Tracing | None = None) -> Lifespan:
                 passwords=await stack.enter_async_context(open_passwords()),
                 rate_limits=open_rate_limits(settings, redis),
                 redis=redis,
-                reset_messages=NoResetMessages(),
-                reset_tasks=await stack.enter_async_context(open_tasks()),
                 settings=settings,
                 storage=storage,
                 traces=traces,

@@ -82,6 +82,12 @@ class Settings(BaseSettings):
     """Keys of access tokens, `ID:BASE64URL` with commas between, each 32 random bytes or more. The first signs, all
     verify: a new key is put in front, and the old one dropped when its last token has expired."""
 
+    reset_messages_url: Annotated[str | None, AfterValidator(http_address)] = None
+    """Address that takes over the messages about password resets and delivers them; they carry what opens an account:
+    `https://messages.example.com/password-resets`."""
+    reset_messages_api_key: Annotated[SecretStr | None, AfterValidator(credential)] = None
+    """Credential of that address."""
+
     redis_url: Annotated[SecretStr | None, AfterValidator(redis_address)] = None
     """Address of Redis: cache, rate limits, queue. `rediss://…` or `redis://USER:PASSWORD@HOST:PORT/0`."""
     storage_url: Annotated[str | None, AfterValidator(storage_address)] = None
@@ -166,6 +172,9 @@ class Settings(BaseSettings):
         problems += [f"CORS_ORIGINS: got {', '.join(insecure)}, want https:// addresses"] * bool(insecure)
         problems += ["LOG_LEVEL: got DEBUG, want INFO or less"] * (self.is_production and self.log_level == "DEBUG")
         problems += ["STORAGE_URL: got a directory, want a bucket"] * (self.storage_url or "").startswith("file:")
+        problems += ["RESET_MESSAGES_URL: got http://, want https://"] * (self.reset_messages_url or "").startswith(
+            "http:"
+        )
         if problems:
             raise ValueError(f"with ENVIRONMENT={self.environment}: {'; '.join(problems)}")
         return self
@@ -173,7 +182,16 @@ class Settings(BaseSettings):
 
 _UNREAD = EngineSettings(url=URL.create(DRIVER))
 """Stands for connections that could not be read, so that the other variables are judged all the same."""
-_STATED = ("allowed_hosts", "model_api_key", "model_url", "redis_url", "signing_keys", "storage_url")
+_STATED = (
+    "allowed_hosts",
+    "model_api_key",
+    "model_url",
+    "redis_url",
+    "reset_messages_api_key",
+    "reset_messages_url",
+    "signing_keys",
+    "storage_url",
+)
 """What every deployment states: each address, credential and trust setting."""
 
 

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 from taskiq import AsyncBroker
 
+from app.auth.jobs import RESET
+from app.auth.reset_delivery import ResetDelivery
+from app.auth.reset_messages import open_reset_messages
 from app.chores import Chores, of_redis, repeat
 from app.database import Database
 from app.error_reports import ErrorReports
@@ -50,11 +53,14 @@ async def open_work(settings: Settings, parts: Parts, pace: Pace = PACE) -> Asyn
     """Do jobs and chores until the end, at which those that run get some time to finish."""
     outbox = Outbox(parts.database, pace)
     observe = count_work(parts.metrics, outbox)
-    runner = JobRunner(_jobs(settings, parts, pace), observe, parts.error_reports, parts.traces)
+    queue = JobQueue(parts.broker)
+    resets = ResetDelivery(parts.database, open_reset_messages(settings, parts.outbound), queue, pace)
+    runner = JobRunner({**_jobs(settings, parts, pace), RESET: resets.run}, observe, parts.error_reports, parts.traces)
     runner.register(parts.broker)
-    chores = Chores(parts.database, parts.storage, JobQueue(parts.broker), outbox)
+    chores = Chores(parts.database, parts.storage, queue, outbox)
     tasks = [
         asyncio.create_task(repeat("sweep", chores.sweep, pace.sweep_seconds)),
+        asyncio.create_task(repeat("resets", resets.sweep, pace.sweep_seconds)),
         asyncio.create_task(repeat("clean", chores.clean, pace.clean_seconds)),
     ]
     if parts.redis is not None:

@@ -16,9 +16,10 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Cookie, HTTPException, Response
+from fastapi import APIRouter, BackgroundTasks, Cookie, HTTPException, Response
 
 from app.auth.identity import CurrentIdentity
+from app.auth.jobs import RESET
 from app.auth.limits import (
     CONFIRM_BY_ADDRESS,
     REFRESH_BY_ADDRESS,
@@ -39,7 +40,9 @@ from app.auth.schemas import (
 )
 from app.auth.service import Accounts, SignedIn, SignInRefusedError
 from app.errors import PROBLEM_RESPONSES
+from app.queue import Jobs
 from app.rate_limits import LimitExceededError, limited, too_many_requests
+from app.request_context import request_id
 
 COOKIE = "__Secure-refresh"
 """Browsers take a name with this prefix over HTTPS alone, and from this machine."""
@@ -78,10 +81,13 @@ async def sign_out(accounts: Accounts, response: Response, token: RefreshCookie 
 
 
 @router.post("/password-reset", status_code=HTTPStatus.ACCEPTED, dependencies=[limited(RESET_BY_ADDRESS)])
-async def request_reset(body: ResetRequest, resets: PasswordResets) -> Accepted:
+async def request_reset(
+    body: ResetRequest, resets: PasswordResets, jobs: Jobs, background: BackgroundTasks
+) -> Accepted:
     """Ask for a message with which a new password can be chosen. The answer is the same for any address."""
     with _refusals():
-        await resets.request(body)
+        reset = await resets.request(body)
+    background.add_task(jobs.put, RESET, reset, request_id.get())
     return Accepted(detail="If the address has an account, a message is on its way.")
 
 
