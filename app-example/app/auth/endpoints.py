@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Cookie, HTTPException, Response
+from fastapi import APIRouter, Cookie, HTTPException, Response
 
 from app.auth.identity import CurrentIdentity
 from app.auth.jobs import RESET
@@ -40,9 +40,8 @@ from app.auth.schemas import (
 )
 from app.auth.service import Accounts, SignedIn, SignInRefusedError
 from app.errors import PROBLEM_RESPONSES
-from app.queue import Jobs
+from app.queue import LaterJobs
 from app.rate_limits import LimitExceededError, limited, too_many_requests
-from app.request_context import request_id
 
 COOKIE = "__Secure-refresh"
 """Browsers take a name with this prefix over HTTPS alone, and from this machine."""
@@ -81,13 +80,11 @@ async def sign_out(accounts: Accounts, response: Response, token: RefreshCookie 
 
 
 @router.post("/password-reset", status_code=HTTPStatus.ACCEPTED, dependencies=[limited(RESET_BY_ADDRESS)])
-async def request_reset(
-    body: ResetRequest, resets: PasswordResets, jobs: Jobs, background: BackgroundTasks
-) -> Accepted:
+async def request_reset(body: ResetRequest, resets: PasswordResets, jobs: LaterJobs) -> Accepted:
     """Ask for a message with which a new password can be chosen. The answer is the same for any address."""
     with _refusals():
         reset = await resets.request(body)
-    background.add_task(jobs.put, RESET, reset, request_id.get())
+    jobs.put(RESET, reset)
     return Accepted(detail="If the address has an account, a message is on its way.")
 
 

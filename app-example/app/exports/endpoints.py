@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from uuid import UUID
 
-from fastapi import APIRouter, BackgroundTasks, HTTPException, Response
+from fastapi import APIRouter, HTTPException, Response
 from fastapi.responses import StreamingResponse
 
 from app.auth.identity import CurrentIdentity
@@ -18,8 +18,8 @@ from app.errors import PROBLEM_RESPONSES
 from app.exports.jobs import RUN
 from app.exports.schemas import ExportRead
 from app.exports.service import ExportNotDoneError, ExportNotFoundError, Exports, TooManyExportsError
-from app.queue import Jobs
-from app.request_context import request_id
+from app.idempotency import CurrentIdempotencyKey
+from app.queue import LaterJobs
 from app.storage import StorageError
 
 router = APIRouter(prefix="/v1/exports", tags=["exports"], responses=PROBLEM_RESPONSES)
@@ -35,12 +35,16 @@ CONTENT_HEADERS = {
 
 @router.post("", status_code=HTTPStatus.ACCEPTED)
 async def request_export(
-    identity: CurrentIdentity, exports: Exports, jobs: Jobs, background: BackgroundTasks, response: Response
+    identity: CurrentIdentity,
+    exports: Exports,
+    key: CurrentIdempotencyKey,
+    jobs: LaterJobs,
+    response: Response,
 ) -> ExportRead:
     """Ask for a file of all orders of the tenant; where to look for it is in `Location`."""
     with _problems():
-        export = await exports.request(identity)
-    background.add_task(jobs.put, RUN, export.id, request_id.get())
+        export = await exports.request(identity, key)
+    jobs.put(RUN, export.id)
     response.headers["Location"] = f"{router.prefix}/{export.id}"
     response.headers["Retry-After"] = str(POLL_SECONDS)
     return export
