@@ -196,9 +196,8 @@ async def open_metrics(settings: Settings) -> AsyncGenerator[Metrics]:
     if settings.metrics_port == 0:
         yield metrics
         return
-    host = "127.0.0.1" if settings.is_local else "0.0.0.0"
     try:
-        listener, thread = start_http_server(settings.metrics_port, host, metrics.registry)
+        listener, thread = start_http_server(settings.metrics_port, settings.metrics_address, metrics.registry)
     except OSError as exc:
         reason = f"{exc.strerror}; several server processes in a pod need METRICS_PORT=0"
         raise MetricsPortError(f"cannot listen on METRICS_PORT {settings.metrics_port}: {reason}") from None

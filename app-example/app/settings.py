@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Annotated, Literal, Self
 
 from fastapi_platform_runtime.engine import DRIVER, EngineSettings, EngineSettingsError
-from pydantic import AfterValidator, Field, InstanceOf, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, Field, InstanceOf, IPvAnyAddress, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import URL
@@ -53,6 +53,8 @@ class Settings(BaseSettings):
     """Where the process runs; one that is not told takes itself for production."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Least severity that is written."""
+    metrics_host: IPvAnyAddress | None = None
+    """Address that the metrics listen on; unless stated all of the container's, with `ENVIRONMENT=local` loopback."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 9000
     """TCP port of the metrics, which the public never reaches; 0 for none."""
     readiness_timeout_seconds: Annotated[float, Field(gt=0, le=30)] = 1.5
@@ -147,6 +149,11 @@ class Settings(BaseSettings):
     def token_keys(self) -> SigningKeys:
         """Keys of access tokens; on a developer's machine made from the database's password when none are set."""
         return self.signing_keys or SigningKeys.derived(self.database.url.render_as_string(hide_password=False))
+
+    @property
+    def metrics_address(self) -> str:
+        """Where the metrics listen: a developer's machine may be in a network that the public reaches."""
+        return str(self.metrics_host or ("127.0.0.1" if self.is_local else "0.0.0.0"))
 
     @property
     def is_local(self) -> bool:

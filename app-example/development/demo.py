@@ -42,6 +42,8 @@ The service is ready. Three lines to try in another terminal, the first signs yo
 
 All it can do: {url}/docs. What it measures: http://127.0.0.1:{metrics_port}/metrics.
 Ctrl-C stops everything and leaves nothing behind."""
+FIRST_FLAG = ("app.flags", "set", "assistant", "--percent", "100")
+"""The assistant answers nobody before."""
 EMAIL = "demo@example.com"
 PRODUCT = '{"name": "Mug", "price_cents": 900}'
 ORDER = '{"sku": "MUG-1", "quantity": 2}'
@@ -91,7 +93,7 @@ def _run(stack: ExitStack, stop: Stop, port: int) -> None:
     password = secrets.token_urlsafe(12)
     direct = {**environment, "DATABASE_URL": environment["DIRECT_URL"]}
     _once("the migration", direct, "fastapi_platform_runtime.migrate")
-    _once("the first flag", environment, "app.flags", "set", "assistant", "--percent", "100")
+    _once("the first flag", environment, *FIRST_FLAG)
     _once("the first account", environment, "app.auth.accounts", "create-admin", EMAIL, told=password)
     processes = {
         "the API": stack.enter_context(_child(environment, *_serve(port))),

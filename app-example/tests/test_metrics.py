@@ -49,6 +49,18 @@ def busy_app(port: int, **settings: object) -> FastAPI:
     return app
 
 
+@pytest.mark.parametrize(("stated", "reached"), [({}, False), ({"metrics_host": "0.0.0.0"}, True)])
+async def test_on_a_developers_machine_metrics_are_on_loopback_unless_told(
+    stated: dict[str, object], reached: bool
+) -> None:
+    port = free_port()
+    async with open_metrics(valid_settings(metrics_port=port, **stated)):
+        assert await scrape(port)
+        with socket.socket() as other:
+            # Another address of this machine than the one of loopback.
+            assert (other.connect_ex(("127.0.0.2", port)) == 0) is reached
+
+
 @pytest.mark.control("prometheus-metrics")
 async def test_a_scrape_shows_traffic_latency_and_errors_under_few_labels() -> None:
     port = free_port()

@@ -100,6 +100,7 @@ def test_each_missing_variable_stops_the_start(
         ("CORS_ORIGINS", "https://*.shop.test"),
         ("CORS_ORIGINS", "https://shop.test,http://hunter2.test/path"),
         ("CORS_ORIGINS", "null"),
+        ("METRICS_HOST", "hunter2"),
         ("MODEL_URL", "hunter2"),
         ("MODEL_URL", "https://hunter2:hunter2@model.test"),
         ("REDIS_URL", "http://hunter2"),
