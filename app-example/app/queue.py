@@ -38,7 +38,7 @@ BLOCK_MS = 2000
 """How long a worker waits for a message before it asks again."""
 IDLE_MS = 60_000
 """After this time an unacknowledged message is read by another worker: by then the lease of a dead one has ended
-(`app.exports.leases.Pace`), and one that lives has renewed its own."""
+(`app.pace`), and one that lives has renewed its own."""
 CLAIM_LOCK_SECONDS = 10
 """taskiq-redis locks the search for such messages, and would for ever were the worker killed meanwhile."""
 LISTEN_TIMEOUT_SECONDS = BLOCK_MS / 1000 + 3

@@ -21,18 +21,18 @@ def count_work(metrics: Metrics, outbox: Outbox) -> Observe:
         "job_duration_seconds", "Time of a job", ("job",), buckets=BUCKETS_SECONDS, registry=metrics.registry
     )
 
-    async def queued() -> float:
-        return (await outbox.backlog()).queued
+    async def backlog() -> tuple[float, ...]:
+        found = await outbox.backlog()
+        return found.queued, found.running, found.oldest_seconds
 
-    async def running() -> float:
-        return (await outbox.backlog()).running
-
-    async def oldest_seconds() -> float:
-        return (await outbox.backlog()).oldest_seconds
-
-    metrics.gauge("jobs_queued", "Jobs that wait for a worker", queued)
-    metrics.gauge("jobs_running", "Jobs that somebody works on", running)
-    metrics.gauge("jobs_oldest_waiting_seconds", "How long the oldest job has waited for a worker", oldest_seconds)
+    metrics.gauges(
+        {
+            "jobs_queued": "Jobs that wait for a worker",
+            "jobs_running": "Jobs that somebody works on",
+            "jobs_oldest_waiting_seconds": "How long the oldest job has waited for a worker",
+        },
+        backlog,
+    )
 
     def observe(job: str, outcome: Outcome, took_seconds: float) -> None:
         ended.labels(job, outcome).inc()

@@ -17,17 +17,11 @@ from app.attachments.content import ACCEPTED
 from app.attachments.schemas import AttachmentList, AttachmentRead
 from app.attachments.service import AttachmentNotFoundError, Attachments, TooManyAttachmentsError
 from app.attachments.upload import FORM, Upload
+from app.edge.responses import DOWNLOAD_HEADERS
 from app.errors import PROBLEM_RESPONSES
 from app.idempotency import CurrentIdempotencyKey
-from app.storage import StorageError
 
 router = APIRouter(prefix="/v1/orders/{order_id}/attachments", tags=["attachments"], responses=PROBLEM_RESPONSES)
-
-DOWNLOAD_HEADERS = {
-    "Cache-Control": "private, no-store",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 @router.post("", status_code=HTTPStatus.CREATED, openapi_extra=FORM)
@@ -84,7 +78,3 @@ def _problems() -> Generator[None]:
         raise HTTPException(HTTPStatus.NOT_FOUND, detail="There is no such order or attachment.") from None
     except TooManyAttachmentsError:
         raise HTTPException(HTTPStatus.CONFLICT, detail="The order has as many attachments as it may have.") from None
-    except StorageError:
-        raise HTTPException(
-            HTTPStatus.SERVICE_UNAVAILABLE, detail="The file storage does not answer.", headers={"Retry-After": "5"}
-        ) from None

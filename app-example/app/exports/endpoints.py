@@ -14,23 +14,18 @@ from fastapi import APIRouter, HTTPException, Response
 from fastapi.responses import StreamingResponse
 
 from app.auth.identity import CurrentIdentity
+from app.edge.responses import DOWNLOAD_HEADERS
 from app.errors import PROBLEM_RESPONSES
 from app.exports.jobs import RUN
 from app.exports.schemas import ExportRead
 from app.exports.service import ExportNotDoneError, ExportNotFoundError, Exports, TooManyExportsError
 from app.idempotency import CurrentIdempotencyKey
 from app.queue import LaterJobs
-from app.storage import StorageError
 
 router = APIRouter(prefix="/v1/exports", tags=["exports"], responses=PROBLEM_RESPONSES)
 
 POLL_SECONDS = 2
 """When a client should ask again."""
-CONTENT_HEADERS = {
-    "Cache-Control": "private, no-store",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 @router.post("", status_code=HTTPStatus.ACCEPTED)
@@ -70,7 +65,7 @@ async def download_export(export_id: UUID, identity: CurrentIdentity, exports: E
     with _problems():
         download = await exports.open(identity, export_id)
     headers = {
-        **CONTENT_HEADERS,
+        **DOWNLOAD_HEADERS,
         "Content-Disposition": f'attachment; filename="orders-{export_id}.csv"',
         "Content-Length": str(download.export.size_bytes),
     }
@@ -90,8 +85,4 @@ def _problems() -> Generator[None]:
             HTTPStatus.TOO_MANY_REQUESTS,
             detail="Too many exports are waiting.",
             headers={"Retry-After": str(POLL_SECONDS)},
-        ) from None
-    except StorageError:
-        raise HTTPException(
-            HTTPStatus.SERVICE_UNAVAILABLE, detail="The file storage does not answer.", headers={"Retry-After": "5"}
         ) from None
