@@ -182,7 +182,7 @@ class _Run:
             left = self.limits.deadline.left_seconds
             await limit(self.connection, max(min(self.limits.lock, left), 0.1), self.limits.statement)
             try:
-                await self.connection.run_sync(store.apply, self.place, self.history.scripts, revision, told_rows)
+                await self.connection.run_sync(store.apply, self.place, self.history, revision, told_rows)
             except Exception as exc:
                 error = _first(exc)
                 await self.connection.rollback()

@@ -47,7 +47,10 @@ INSTEAD = {
 _TAKES_AWAY = ("ban-drop-", "ban-revoke", "ban-set-schema", "renaming-object")
 _NEVER = ("ban-drop-database",)
 _NAME = r'((?:"[^"]+"|[\w$]+)(?:\.(?:"[^"]+"|[\w$]+))*)'
-_CREATES = re.compile(rf"CREATE (?:TEMP(?:ORARY)? |UNLOGGED )?TABLE (?:IF NOT EXISTS )?{_NAME}", re.I)
+_CREATES = re.compile(rf"CREATE (?:TEMP(?:ORARY)? |UNLOGGED )?TABLE (?!IF NOT EXISTS\b){_NAME}", re.I)
+_PERHAPS = re.compile(rf"(CREATE\s+(?:TEMP(?:ORARY)?\s+|UNLOGGED\s+)?TABLE\s+IF\s+NOT\s+EXISTS\s+){_NAME}", re.I)
+_DROPS = re.compile(rf"DROP TABLE (?:IF EXISTS )?{_NAME}", re.I)
+_RENAMES = re.compile(rf"ALTER TABLE (?:IF EXISTS )?{_NAME} RENAME TO {_NAME}", re.I)
 _TOUCHES = tuple(
     re.compile(pattern, re.I)
     for pattern in (
@@ -150,16 +153,29 @@ def not_repeatable(statements: Sequence[Statement]) -> Generator[tuple[Statement
             yield each, Judgement("concurrent-index-not-repeatable", why, fix)
 
 
-def new_tables(statements: Iterable[Statement]) -> frozenset[str]:
-    """The tables that a revision creates."""
-    made = (_CREATES.match(each.shape) for each in statements)
-    return frozenset(_plain(each[1]) for each in made if each)
+def new_tables(statements: Iterable[Statement]) -> Generator[frozenset[str]]:
+    """For each statement, the tables that the revision has created before it.
+
+    `IF NOT EXISTS` creates nothing for certain, and a name that is given up may be taken by a table in use.
+    """
+    new: frozenset[str] = frozenset()
+    for each in statements:
+        yield new
+        created, gone = _CREATES.match(each.shape), _DROPS.match(each.shape) or _RENAMES.match(each.shape)
+        new = new | {_plain(created[1])} if created else new - {_plain(gone[1])} if gone else new
+
+
+def for_squawk(sql: str) -> str:
+    """With `IF NOT EXISTS`, of a table of another name: squawk concludes that nobody uses one that is created."""
+    return _PERHAPS.sub(r"\1perhaps_created", sql)
 
 
 def table(statement: Statement) -> str | None:
-    """The table that a statement is about."""
-    found = (pattern.match(statement.shape) for pattern in _TOUCHES)
-    return next((_plain(each[1]) for each in found if each), None)
+    """The one table that a statement is about."""
+    found = next((match for pattern in _TOUCHES if (match := pattern.match(statement.shape))), None)
+    if found is None or statement.shape[found.end() :].lstrip().startswith(","):
+        return None
+    return _plain(found[1])
 
 
 def _in_backfill(shape: str) -> Generator[Judgement]:

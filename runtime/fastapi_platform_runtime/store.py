@@ -12,13 +12,12 @@ from typing import Any
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, MigrationStep
-from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Connection, DateTime, MetaData, Table, Text, func, inspect, select
 from sqlalchemy.dialects.postgresql import insert
 
 from .backfill import PROGRESS, Progress
 from .outcome import Outcome, Stop
-from .revisions import Phase, Revision, oldest_compatible
+from .revisions import History, Phase, Revision
 
 DECLARATIONS = "fastapi_platform_schema"
 
@@ -77,10 +76,9 @@ def look(connection: Connection, place: Place) -> State:
     return State(heads[0] if heads else None, declared)
 
 
-def apply(
-    connection: Connection, place: Place, scripts: ScriptDirectory, revision: Revision, progress: Progress
-) -> None:
+def apply(connection: Connection, place: Place, history: History, revision: Revision, progress: Progress) -> None:
     """Apply one revision and declare it, in one transaction; a backfill commits each of its statements."""
+    scripts = history.scripts
     declared = look(connection, place).declared
     connection.rollback()
 
@@ -94,7 +92,7 @@ def apply(
         table, into = place.declarations, applied["ctx"].connection
         if into is not None:
             table.create(into, checkfirst=True)
-            values = {"phase": revision.phase, "oldest_compatible": oldest_compatible(revision, declared)}
+            values = {"phase": revision.phase, "oldest_compatible": history.oldest_compatible(revision, declared)}
             row = insert(table).values(revision=revision.id, **values)
             into.execute(row.on_conflict_do_update(index_elements=["revision"], set_=values))
 

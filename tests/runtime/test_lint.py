@@ -139,7 +139,17 @@ def test_what_is_safe_in_its_phase_is_let_through(phase: str, body: str, judge: 
     assert judge(phase, body) == []
 
 
+AGAIN = "CREATE TABLE orders (id int)"
 IN_ITS_PHASE = [
+    (EXPAND, sql("DROP TABLE orders", AGAIN), "ban-drop-table"),
+    (EXPAND, sql(f"{ALTER} RENAME TO bought", AGAIN), "renaming-table"),
+    (EXPAND, sql("CREATE TABLE IF NOT EXISTS orders (id int)", f"{ALTER} DROP COLUMN sku"), "ban-drop-column"),
+    (EXPAND, sql("CREATE TABLE IF NOT EXISTS\n  orders (id int)", "CREATE INDEX one ON orders (sku)"),
+     "require-concurrent-index-creation"),
+    (EXPAND, sql("CREATE TABLE carts (id int)", "DROP TABLE carts, orders"), "ban-drop-table"),
+    (EXPAND, sql("CREATE TABLE carts (id int)", "TRUNCATE carts, orders"), "blocking-statement"),
+    (EXPAND, sql(AGAIN, f"{ALTER} RENAME TO carts", f"{ALTER} DROP COLUMN sku"), "ban-drop-column"),
+    (EXPAND, sql(AGAIN, "DROP TABLE orders", f"{ALTER} DROP COLUMN sku"), "ban-drop-column"),
     (EXPAND, sql(f"{ALTER} VALIDATE CONSTRAINT one", f"{ALTER} ALTER COLUMN sku SET NOT NULL"),
      "adding-not-nullable-field"),
     (EXPAND, sql(f"{ALTER} ADD CONSTRAINT one CHECK (id > 0) NOT VALID", f"{ALTER} VALIDATE CONSTRAINT one"),

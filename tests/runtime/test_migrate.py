@@ -160,6 +160,14 @@ def test_an_older_image_is_refused_by_a_newer_schema_that_took_away_what_it_need
         assert "only images that contain 0002 may run on it" in done.last
 
 
+def test_a_later_contract_that_asks_for_less_gives_nothing_back(database: str, tmp_path: Path):
+    """What 0003 took away from images before 0002 is still gone after 0004, which takes nothing from them."""
+    less = 'phase = "contract"; oldest_compatible = "0001"|op.execute("ALTER TABLE orders DROP COLUMN sku")'
+    assert migrate(database, image(tmp_path / "new", CREATE, ADD, DROP, less)).status == 0
+    done = migrate(database, image(tmp_path / "oldest", CREATE))
+    assert (done.status, "only images that contain 0002" in done.last) == (Outcome.AHEAD, True)
+
+
 @pytest.mark.parametrize("undo", ["|pass", "forget"])
 def test_an_older_image_is_refused_by_a_newer_schema_that_says_nothing(database: str, tmp_path: Path, undo: str):
     """A revision without a phase, and one that plain Alembic applied."""
