@@ -66,6 +66,12 @@ _DDL = re.compile(r"(?:CREATE|ALTER|DROP|COMMENT|REINDEX|GRANT|REVOKE)\b", re.I)
 _BY_ITSELF = re.compile(r"(?:CREATE|DROP|REINDEX)\b.*\bCONCURRENTLY\b|VALIDATE CONSTRAINT", re.I)
 """Schema changes that take long, block nobody and can be repeated: as well placed in a backfill as data."""
 _WRITES = re.compile(r"(?:UPDATE|DELETE FROM|MERGE INTO)\b|WITH\b.*\b(?:UPDATE|DELETE FROM|MERGE INTO) ", re.I)
+_BOUNDED = re.compile(
+    r"\bLIMIT (?!ALL\b|NULL\b)|\bBETWEEN\b.*\bAND\b|([\w.$\"]+) ?>=? ?[^ <>]+ AND \1 ?<(?!>)|"
+    r"([\w.$\"]+) ?<=? ?[^ <>]+ AND \2 ?>",
+    re.I,
+)
+"""As many rows as it says, or those between two keys. Any other condition may be true of all."""
 _BLOCKS = re.compile(
     r"(?:LOCK\b|TRUNCATE\b|CLUSTER\b|VACUUM (?:\([^)]*)?FULL\b|REFRESH MATERIALIZED VIEW (?!CONCURRENTLY)"
     r"|ALTER (?:TABLE|INDEX|MATERIALIZED VIEW)\b.* SET (?:TABLESPACE|LOGGED|UNLOGGED)\b)",
@@ -182,8 +188,8 @@ def _in_backfill(shape: str) -> Generator[Judgement]:
     if _DDL.match(shape) and not _BY_ITSELF.search(shape):
         why = "a backfill commits each statement by itself, so a schema may be left half changed"
         yield Judgement("schema-in-backfill", why, "move it to an expand before, or a contract after")
-    elif _WRITES.match(shape) and not re.search(r"\b(?:LIMIT|WHERE)\b", shape, re.I):
-        why = "one statement over all rows keeps them locked until the last one is written"
+    elif _WRITES.match(shape) and not _BOUNDED.search(shape):
+        why = "how many rows it writes is not bounded, and all of them stay locked until the last one is written"
         yield Judgement("unbounded-write", why, "fastapi_platform_runtime.backfill.in_batches")
 
 

@@ -78,8 +78,7 @@ async def session(address: str, deadline: Deadline, statement_seconds: float) ->
     Args:
         address: DSN of Postgres itself.
         deadline: Until when a database that cannot be reached is tried again.
-        statement_seconds: Longest that a statement takes; SQLAlchemy closes a connection that does not answer soon after.
-            0 waits for ever.
+        statement_seconds: Longest that a statement takes; soon after a silent connection is closed. 0 for no bound.
 
     Raises:
         Stop: It cannot be reached, refuses the login, or is a pooler.

@@ -131,6 +131,9 @@ GOOD = [
     (BACKFILL, sql("DROP INDEX CONCURRENTLY IF EXISTS one", "CREATE INDEX CONCURRENTLY one ON orders (sku)")),
     (BACKFILL, sql(f"{ALTER} VALIDATE CONSTRAINT one")),
     (BACKFILL, sql("UPDATE orders SET sku = 'x' WHERE id IN (SELECT id FROM orders WHERE sku IS NULL LIMIT 100)")),
+    (BACKFILL, sql("UPDATE orders SET sku = 'x' WHERE id BETWEEN 1 AND 1000 AND sku IS NULL")),
+    (BACKFILL, sql("UPDATE orders SET sku = 'x' WHERE sku IS NULL AND id >= 1 AND id < 1000")),
+    (BACKFILL, sql("DELETE FROM orders WHERE orders.id<=1000 AND orders.id>1")),
 ]
 
 
@@ -158,7 +161,12 @@ IN_ITS_PHASE = [
     (EXPAND, sql(f"{ALTER} ADD COLUMN n int") + "\n" + outside("DROP INDEX CONCURRENTLY one"), "half-committed"),
     (EXPAND, sql("CREATE TABLE a (id int)", "CREATE INDEX one ON orders (id)"), "require-concurrent-index-creation"),
     (BACKFILL, sql("UPDATE orders SET sku = 'x'"), "unbounded-write"),
-    (BACKFILL, sql("UPDATE orders SET sku = ' WHERE '"), "unbounded-write"),
+    (BACKFILL, sql("UPDATE orders SET sku = ' LIMIT 1'"), "unbounded-write"),
+    (BACKFILL, sql("UPDATE orders SET sku = 'x' WHERE sku IS NULL"), "unbounded-write"),
+    (BACKFILL, sql("DELETE FROM orders WHERE id > 0"), "unbounded-write"),
+    (BACKFILL, sql("DELETE FROM orders WHERE id > 0 AND sku < 'x'"), "unbounded-write"),
+    (BACKFILL, sql("DELETE FROM orders WHERE id > 0 AND id <> 7"), "unbounded-write"),
+    (BACKFILL, sql("DELETE FROM orders WHERE id IN (SELECT id FROM orders LIMIT ALL)"), "unbounded-write"),
     (BACKFILL, sql(f"{ALTER} ADD COLUMN n int"), "schema-in-backfill"),
     (EXPAND, IN_BATCHES, "data-in-schema-revision"),
 ]

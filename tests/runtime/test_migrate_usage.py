@@ -95,6 +95,19 @@ def test_help_says_what_is_needed_and_how_it_ends(capsys: pytest.CaptureFixture[
     assert all(f"  {int(each):<4} {each.name.lower()} " in shown for each in Outcome)
 
 
+def test_what_starts_the_runner_may_say_when_it_gives_up(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    assert migrate.parser().parse_args([]).deadline == 600
+    monkeypatch.setenv("MIGRATION_DEADLINE_SECONDS", "240")
+    assert migrate.parser().parse_args([]).deadline == 240
+    assert migrate.parser().parse_args(["--deadline", "7"]).deadline == 7
+    monkeypatch.setenv("MIGRATION_DEADLINE_SECONDS", "soon")
+    with pytest.raises(SystemExit):
+        migrate.main([])
+    assert "want seconds from 0 to 86400, got soon" in capsys.readouterr().err
+
+
 def test_a_secret_that_is_too_short_to_hide_is_not_shown_by_hiding_it(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ):
