@@ -199,7 +199,7 @@ KNOBS: list[tuple[str, Any, set[tuple[str, str]]]] = [
         ("NetworkPolicy", "service-network"), ("NetworkPolicy", "migration-network"),
         ("NetworkPolicy", "worker-jobs-network"),
     }),
-    # The runner is told its share of it. What waits for the gate names all of the gate's resources, and changes no further.
+    # The runner is told its share of it. What waits for the gate depends on its ConfigMap, and changes no further.
     ("migrations.deadline_seconds", 600, {
         SERVICE, WORKER, ("BackgroundWorker", "worker-jobs"), ("FastApiService", "service"),
         ("ConfigMap", "migration-config"), ("Job", "migration-job"),
