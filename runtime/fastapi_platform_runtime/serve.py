@@ -115,9 +115,9 @@ def _exists(app: str) -> bool:
     try:
         return importlib.util.find_spec(app.partition(":")[0]) is not None
     except ModuleNotFoundError as exc:
-        if app.startswith(f"{exc.name}."):
-            return False
-        raise
+        return not app.startswith(f"{exc.name}.")
+    except Exception:  # A package of the application's raises: it is there, and the server says what is wrong with it.
+        return True
 
 
 def _import_string(text: str) -> str:
