@@ -42,7 +42,7 @@ def jobs() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def steps() -> list[Step]:
-    return [Step(name, job, step) for name, job, content in jobs() for step in content["steps"]]
+    return [Step(name, job, step) for name, job, content in jobs() for step in content.get("steps", ())]
 
 
 def commands(workflow: str | None = None) -> list[str]:
