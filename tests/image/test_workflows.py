@@ -86,7 +86,8 @@ def test_every_gate_runs_on_every_push_and_pull_request():
     assert triggers["push"]["branches"] == ["main"]
     assert "pull_request" in triggers
     lines = "\n".join(commands("app.yaml"))
-    for gate in ("ruff format --check", "ruff check", "pyright", "runtime.lint", "pytest", "pip-audit", "oasdiff", "--exit-code 1"):
+    for gate in ("ruff format --check", "ruff check", "pyright", "runtime.lint", "pytest", "pip-audit", "oasdiff",
+                 "--exit-code 1"):
         assert gate in lines, gate
     gates = {job for job, content in workflow["jobs"].items() if "if" not in content}
     assert gates == {"test", "audit", "contract", "image"}
