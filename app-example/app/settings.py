@@ -164,7 +164,8 @@ class Settings(BaseSettings):
         problems += ["ALLOWED_HOSTS: got *, want the names of the service"] * bool(loose)
         problems += [f"CORS_ORIGINS: got {', '.join(insecure)}, want https:// addresses"] * bool(insecure)
         problems += ["LOG_LEVEL: got DEBUG, want INFO or less"] * (self.is_production and self.log_level == "DEBUG")
-        problems += ["STORAGE_URL: got a directory, want a bucket"] * (self.storage_url or "").startswith("file:")
+        kept_nowhere = (self.storage_url or "").startswith(("file:", "memory:"))
+        problems += ["STORAGE_URL: got a directory or memory, want a bucket"] * kept_nowhere
         if problems:
             raise ValueError(f"with ENVIRONMENT={self.environment}: {'; '.join(problems)}")
         return self
