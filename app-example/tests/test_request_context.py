@@ -133,6 +133,22 @@ async def test_the_line_of_a_request_has_its_outcome_and_neither_path_nor_query(
     assert "hunter2" not in out
 
 
+@pytest.mark.control("structured-json-logs", "log-redaction")
+@pytest.mark.parametrize(
+    "path", ["/healthz/hunter2@example.com", "/healthz/live/hunter2", "/healthz/", "/healthz/LIVE"]
+)
+async def test_what_only_looks_like_a_probe_is_traffic_and_not_repeated(
+    capsys: pytest.CaptureFixture[str], path: str
+) -> None:
+    async with serve(create_app(valid_settings())) as client:
+        await client.get(path)
+    out = capsys.readouterr().out
+    (line,) = [json.loads(line) for line in out.splitlines()]
+    assert line["status"] == 404
+    assert "route" not in line
+    assert "hunter2" not in out
+
+
 async def test_only_probes_that_fail_leave_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     async with serve(create_app(valid_settings())) as client:
         await client.get("/healthz/live")
