@@ -26,7 +26,7 @@ from app.storage import READ_PART_BYTES, ObjectStorage, Storage
 
 MAX_PER_ORDER = 20
 WRITE_SECONDS = 20
-"""Longest that storing one file takes."""
+"""Longest that storing one file takes; the whole upload has `app.attachments.upload.UPLOAD_SECONDS`."""
 
 
 class AttachmentNotFoundError(LookupError):
