@@ -47,7 +47,8 @@ async def test_one_user_does_not_take_all_turns() -> None:
         async with AsyncExitStack() as stack:
             for _ in range(REPLIES_PER_USER):
                 await stack.enter_async_context(service.asking())
-            refused = await service.client.post(PATH, json=QUESTION)
+            async with asyncio.timeout(20):
+                refused = await service.client.post(PATH, json=QUESTION)
             assert (refused.status_code, refused.headers["Retry-After"]) == (429, "5")
             assert refused.headers["Content-Type"] == "application/problem+json"
             other = await stack.enter_async_context(service.asking(as_another=True))

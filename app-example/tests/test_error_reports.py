@@ -17,6 +17,7 @@ from app.assistant.schemas import Delta, Message
 from app.assistant.service import AssistantService, get_assistant
 from app.chores import Chore, repeat
 from app.error_reports import ErrorReports, open_error_reports
+from app.exports.runner import Outcome
 from app.jobs import JobRunner
 from app.main import create_app
 from app.metrics import open_metrics
@@ -114,6 +115,10 @@ def assert_arrived(tracker: Receiver, where: str) -> None:
     assert b"hunter2" not in tracker.received[0].body
 
 
+def ignore(_job: str, _outcome: Outcome, _seconds: float) -> None:
+    """Observe nothing."""
+
+
 async def fail(*_arguments: object) -> Any:
     """Do what code with a mistake does."""
     raise LookupError("'hunter2 of somebody'")
@@ -123,7 +128,7 @@ async def fail(*_arguments: object) -> Any:
 async def test_an_exception_of_a_job_arrives(tracker: Receiver) -> None:
     async with reporting(tracker) as reports:
         broker = InMemoryBroker()
-        JobRunner({"exports.run": fail}, lambda *_: None, reports).register(broker)
+        JobRunner({"exports.run": fail}, ignore, reports).register(broker)
         assert await JobQueue(broker).put("exports.run", uuid4(), "request-0815")
         await broker.wait_all()
     assert_arrived(tracker, "exports.run")

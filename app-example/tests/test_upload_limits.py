@@ -59,7 +59,8 @@ async def test_one_user_does_not_take_all_slots() -> None:
     async with sending() as senders:
         ours = [asyncio.create_task(senders.send(one)) for _ in range(UPLOADS_PER_USER)]
         await until(lambda: senders.begun == len(ours))
-        refused = await senders.send(one)
+        async with asyncio.timeout(20):
+            refused = await senders.send(one)
         assert (refused.status_code, refused.headers["Retry-After"]) == (429, "2")
         assert refused.headers["Content-Type"] == "application/problem+json"
         theirs = asyncio.create_task(senders.send(other))
@@ -74,7 +75,8 @@ async def test_all_users_together_have_a_bounded_number() -> None:
     async with sending() as senders:
         tasks = [asyncio.create_task(senders.send(uuid4())) for _ in range(UPLOADS_AT_ONCE)]
         await until(lambda: senders.begun == UPLOADS_AT_ONCE)
-        refused = await senders.send(uuid4())
+        async with asyncio.timeout(20):
+            refused = await senders.send(uuid4())
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
         assert refused.json()["detail"] == "Too many uploads at this moment."
         senders.told.set()
@@ -86,7 +88,7 @@ async def test_a_client_that_sends_too_slowly_is_told_and_its_slot_is_free(monke
     assert UPLOAD_SECONDS < 30
     monkeypatch.setattr(upload, "UPLOAD_SECONDS", 0.2)
     user = uuid4()
-    async with sending() as senders:
+    async with asyncio.timeout(20), sending() as senders:
         for _ in range(UPLOADS_PER_USER + 1):
             assert (await senders.send(user)).status_code == 408
 
