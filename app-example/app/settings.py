@@ -84,7 +84,8 @@ class Settings(BaseSettings):
     redis_url: Annotated[SecretStr | None, AfterValidator(redis_address)] = None
     """Address of Redis: cache, rate limits, queue. `rediss://…` or `redis://USER:PASSWORD@HOST:PORT/0`."""
     storage_url: Annotated[str | None, AfterValidator(storage_address)] = None
-    """Private bucket of uploads and exports: `gs://BUCKET/PREFIX`, `s3://…`, or `file:///DIRECTORY`."""
+    """Private bucket of uploads and exports: `gs://BUCKET/PREFIX`, `s3://…`; `file:///DIRECTORY` with
+    `ENVIRONMENT=local` alone."""
 
     model_url: Annotated[str | None, AfterValidator(http_address)] = None
     """Address of the language model's API, of the OpenAI kind: `https://models.example.com/v1`."""
