@@ -145,14 +145,15 @@ def _judgements(
     rendering: Rendering, revision: Revision, squawk: str, pg_version: str
 ) -> list[tuple[Statement, Judgement]]:
     statements, phase = rendering.statements, revision.phase
-    created = phase_rules.new_tables(statements)
+    new = [phase_rules.table(each) in tables
+           for each, tables in zip(statements, phase_rules.new_tables(statements), strict=True)]
     found: dict[tuple[int, str], tuple[Statement, Judgement]] = {}
     for number, each in enumerate(statements):
-        for said in phase_rules.judge(each, phase, phase_rules.table(each) in created):
+        for said in phase_rules.judge(each, phase, new[number]):
             found.setdefault((number, said.rule), (each, said))
     for number, rule, why, help_ in _squawk(statements, squawk, pg_version):
         each = statements[number]
-        if phase_rules.counts(rule, phase, each, phase_rules.table(each) in created):
+        if phase_rules.counts(rule, phase, each, new[number]):
             said = Judgement(rule, why.rstrip("."), phase_rules.instead(rule, help_))
             found.setdefault((number, rule), (each, said))
     return [*found.values(), *phase_rules.not_repeatable(statements)]
@@ -170,7 +171,7 @@ def _squawk(
     text = ""
     for each in statements:
         starts.append(text.count("\n"))
-        text += f"{each.sql};\n"
+        text += f"{phase_rules.for_squawk(each.sql)};\n"
     with TemporaryDirectory(prefix="lint-") as folder:
         config = Path(folder) / "squawk.toml"
         config.touch()

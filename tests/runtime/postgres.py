@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,10 @@ NO_POSTGRES = "needs Postgres' programs: apt-get install postgresql"
 NO_PGBOUNCER = "needs PgBouncer: apt-get install pgbouncer"
 USER = "postgres" if os.getuid() == 0 else None
 """Who runs the servers: Postgres refuses root."""
+CREATE = 'phase = "expand"|op.execute("CREATE TABLE orders (id int)")'
+SLOW = 'phase = "expand"|op.execute("CREATE TABLE half (id int)"); op.execute("SELECT pg_sleep(3)")'
+CURRENT = "SELECT version_num FROM alembic_version"
+TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
 _driver: Any = asyncpg
 
 
@@ -50,8 +54,8 @@ class Postgres:
 
 
 @contextmanager
-def postgres(folder: Path) -> Generator[Postgres]:
-    """Start a server, and stop it."""
+def postgres(folder: Path, certificate: Path | None = None) -> Generator[Postgres]:
+    """Start a server, with TLS when there is a certificate with its key beside it, and stop it."""
     bin_ = programs()
     assert bin_ is not None
     folder.mkdir(exist_ok=True)
@@ -60,6 +64,14 @@ def postgres(folder: Path) -> Generator[Postgres]:
         shutil.chown(folder, USER)
     server, data = Postgres(free_port()), str(folder / "data")
     options = f"-p {server.port} -c listen_addresses=127.0.0.1 -c fsync=off -k {folder}"
+    if certificate:
+        for each in (certificate, certificate.with_suffix(".key")):
+            shutil.copy(each, folder)
+            if USER:
+                shutil.chown(folder / each.name, USER)
+        (folder / certificate.with_suffix(".key").name).chmod(0o600)
+        own = folder / certificate.name
+        options += f" -c ssl=on -c ssl_cert_file={own} -c ssl_key_file={own.with_suffix('.key')}"
     _run(bin_ / "initdb", "-A", "scram-sha-256", "-U", "postgres", f"--pwfile={folder}/password", "-D", data)
     _run(bin_ / "pg_ctl", "-D", data, "-l", str(folder / "log"), "-o", options, "-w", "start")
     try:
@@ -128,6 +140,14 @@ def image(folder: Path, *revisions: str) -> Path:
             f"def upgrade():\n    {lines}\n"
         )
     return folder
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait until something is true."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @dataclass(frozen=True)
