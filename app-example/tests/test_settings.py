@@ -106,6 +106,7 @@ def test_each_missing_variable_stops_the_start(
         ("REQUEST_MAX_BYTES", "0"),
         ("STORAGE_URL", "file:///hunter2"),
         ("STORAGE_URL", "hunter2"),
+        ("STORAGE_URL", "memory:///hunter2"),
         ("DATABASE_POOL_OVERFLOW", "-1"),
         ("DATABASE_POOL_RECYCLE_SECONDS", "0"),
         ("DATABASE_POOL_SIZE", "0"),

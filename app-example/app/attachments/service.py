@@ -21,11 +21,12 @@ from app.attachments.schemas import AttachmentList, AttachmentRead
 from app.attachments.upload import ReceivedFile
 from app.auth.tokens import Identity
 from app.database import Session
+from app.database_errors import is_outage
 from app.storage import READ_PART_BYTES, ObjectStorage, Storage
 
 MAX_PER_ORDER = 20
 WRITE_SECONDS = 20
-"""Longest that storing one file takes."""
+"""Longest that storing one file takes; the whole upload has `app.attachments.upload.UPLOAD_SECONDS`."""
 
 
 class AttachmentNotFoundError(LookupError):
@@ -78,7 +79,7 @@ class AttachmentService:
                 await self._check_room(identity.tenant_id, order_id, lock=True)
                 await self._attachments.add(attachment)
         except Exception as exc:
-            if _is_rolled_back(exc):
+            if _has_no_row(exc):
                 await self._storage.discard(attachment.object_name)
             raise
         return AttachmentRead.model_validate(attachment)
@@ -127,9 +128,13 @@ class AttachmentService:
             raise TooManyAttachmentsError
 
 
-def _is_rolled_back(exc: Exception) -> bool:
-    """Whether there is certainly no row: a commit whose answer was lost may have happened, and the sweep will know."""
-    return not isinstance(exc, TimeoutError) and not (isinstance(exc, DBAPIError) and exc.connection_invalidated)
+def _has_no_row(exc: Exception) -> bool:
+    """Whether there is certainly no row, because a rule or Postgres refused it.
+
+    After anything else the commit may have happened and only its answer was lost; the sweep will know.
+    """
+    refused = isinstance(exc, AttachmentNotFoundError | TooManyAttachmentsError | DBAPIError)
+    return refused and not is_outage(exc)
 
 
 async def _parts(file: UploadFile) -> AsyncIterator[bytes]:
