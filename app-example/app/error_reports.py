@@ -11,8 +11,9 @@ Source: https://develop.sentry.dev/sdk/foundations/envelopes/event-payloads/
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from fastapi import Depends, Request
 from opentelemetry import trace
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -50,6 +51,15 @@ class ErrorReports:
         trace.get_current_span().set_attribute("exception.type", type(error).__qualname__)
         if self._client is not None:
             _send(self._client, error, {"where": where, **{name: each for name, each in current_ids().items() if each}})
+
+
+async def get_error_reports(request: Request) -> ErrorReports:
+    """Find the reports that the lifespan opened."""
+    found: ErrorReports = request.state.error_reports
+    return found
+
+
+CurrentErrorReports = Annotated[ErrorReports, Depends(get_error_reports)]
 
 
 class ReportedErrors:

@@ -5,7 +5,6 @@ once, at startup, by the module that knows it. Deliberately connects to nothing:
 readiness, while a dependency is away.
 """
 
-from asyncio import Semaphore
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TypedDict
@@ -15,7 +14,7 @@ from fastapi_platform_runtime.health import Health
 from redis.asyncio import Redis
 
 from app.assistant.service import AssistantService, open_assistant
-from app.attachments.upload import UPLOADS_AT_ONCE
+from app.attachments.upload import UploadSlots
 from app.auth.passwords import Passwords, open_passwords
 from app.auth.tokens import AccessTokens
 from app.cache import Cache
@@ -55,7 +54,7 @@ class State(TypedDict):
     settings: Settings
     storage: Storage
     traces: Tracing | None
-    upload_slots: Semaphore
+    upload_slots: UploadSlots
 
 
 def lifespan(settings: Settings, traces: Tracing | None = None) -> Lifespan:
@@ -108,7 +107,7 @@ def _state(settings: Settings, parts: Parts, passwords: Passwords) -> State:
         settings=settings,
         storage=parts.storage,
         traces=parts.traces,
-        upload_slots=Semaphore(UPLOADS_AT_ONCE),
+        upload_slots=UploadSlots(),
     )
 
 

@@ -93,7 +93,8 @@ class Settings(BaseSettings):
     redis_url: Annotated[SecretStr | None, AfterValidator(redis_address)] = None
     """Address of Redis: cache, rate limits, queue. `rediss://…` or `redis://USER:PASSWORD@HOST:PORT/0`."""
     storage_url: Annotated[str | None, AfterValidator(storage_address)] = None
-    """Private bucket of uploads and exports: `gs://BUCKET/PREFIX`, `s3://…`, or `file:///DIRECTORY`."""
+    """Private bucket of uploads and exports: `gs://BUCKET/PREFIX`, `s3://…`; `file:///DIRECTORY` with
+    `ENVIRONMENT=local` alone."""
 
     model_url: Annotated[str | None, AfterValidator(http_address)] = None
     """Address of the language model's API, of the OpenAI kind: `https://models.example.com/v1`."""
@@ -178,10 +179,10 @@ class Settings(BaseSettings):
         problems += ["ALLOWED_HOSTS: got *, want the names of the service"] * bool(loose)
         problems += [f"CORS_ORIGINS: got {', '.join(insecure)}, want https:// addresses"] * bool(insecure)
         problems += ["LOG_LEVEL: got DEBUG, want INFO or less"] * (self.is_production and self.log_level == "DEBUG")
-        problems += ["STORAGE_URL: got a directory, want a bucket"] * (self.storage_url or "").startswith("file:")
-        problems += ["RESET_MESSAGES_URL: got http://, want https://"] * (self.reset_messages_url or "").startswith(
-            "http:"
-        )
+        kept_nowhere = (self.storage_url or "").startswith(("file:", "memory:"))
+        problems += ["STORAGE_URL: got a directory or memory, want a bucket"] * kept_nowhere
+        in_clear = (self.reset_messages_url or "").startswith("http:")
+        problems += ["RESET_MESSAGES_URL: got http://, want https://"] * in_clear
         if problems:
             raise ValueError(f"with ENVIRONMENT={self.environment}: {'; '.join(problems)}")
         return self

@@ -76,6 +76,7 @@ async def test_a_scrape_shows_traffic_latency_and_errors_under_few_labels() -> N
             "/v1/orders/x",
             "/v1/nothing",
             "/no/such",
+            "/healthz/no-probe",
             "/healthz/live",
         ):
             await client.get(path)
@@ -86,7 +87,7 @@ async def test_a_scrape_shows_traffic_latency_and_errors_under_few_labels() -> N
         key("", method="GET", route="/v1/slow/{name}", status_class="2xx")[1]: 2,
         key("", method="GET", route="/v1/broken", status_class="5xx")[1]: 1,
         key("", method="GET", route="/v1/orders/{order_id}", status_class="4xx")[1]: 1,
-        key("", method="GET", route="unmatched", status_class="4xx")[1]: 2,
+        key("", method="GET", route="unmatched", status_class="4xx")[1]: 3,
         key("", method="OTHER", route="/v1/slow/{name}", status_class="4xx")[1]: 1,
     }
     slow = {"method": "GET", "route": "/v1/slow/{name}"}

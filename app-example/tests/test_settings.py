@@ -111,6 +111,7 @@ def test_each_missing_variable_stops_the_start(
         ("RESET_MESSAGES_URL", "https://hunter2:hunter2@messages.test"),
         ("STORAGE_URL", "file:///hunter2"),
         ("STORAGE_URL", "hunter2"),
+        ("STORAGE_URL", "memory:///hunter2"),
         ("DATABASE_POOL_OVERFLOW", "-1"),
         ("DATABASE_POOL_RECYCLE_SECONDS", "0"),
         ("DATABASE_POOL_SIZE", "0"),

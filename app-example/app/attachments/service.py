@@ -23,12 +23,19 @@ from app.attachments.upload import ReceivedFile
 from app.auth.identity import CurrentIdentity
 from app.auth.tokens import Identity
 from app.database import Session
-from app.idempotency import IdempotencyKey, answered, once
+from app.database_errors import is_outage
+from app.idempotency import (
+    IdempotencyBusyError,
+    IdempotencyKey,
+    IdempotencyMismatchError,
+    answered,
+    once,
+)
 from app.storage import READ_PART_BYTES, ObjectStorage, Storage
 
 MAX_PER_ORDER = 20
 WRITE_SECONDS = 20
-"""Longest that storing one file takes."""
+"""Longest that storing one file takes; the whole upload has `app.attachments.upload.UPLOAD_SECONDS`."""
 
 
 class AttachmentNotFoundError(LookupError):
@@ -85,7 +92,7 @@ class AttachmentService:
             async with self._session.begin():
                 added = await once(self._session, key, described, AttachmentRead, store)
         except Exception as exc:
-            if _is_rolled_back(exc):
+            if _has_no_row(exc):
                 await self._storage.discard(attachment.object_name)
             raise
         if added.id != attachment.id:
@@ -148,9 +155,13 @@ class AttachmentService:
             raise TooManyAttachmentsError
 
 
-def _is_rolled_back(exc: Exception) -> bool:
-    """Whether there is certainly no row: a commit whose answer was lost may have happened, and the sweep will know."""
-    return not isinstance(exc, TimeoutError) and not (isinstance(exc, DBAPIError) and exc.connection_invalidated)
+def _has_no_row(exc: Exception) -> bool:
+    """Whether there is certainly no row, because a rule or Postgres refused it.
+
+    After anything else the commit may have happened and only its answer was lost; the sweep will know.
+    """
+    refused = (AttachmentNotFoundError, TooManyAttachmentsError, IdempotencyBusyError, IdempotencyMismatchError)
+    return isinstance(exc, (*refused, DBAPIError)) and not is_outage(exc)
 
 
 async def _described(file: ReceivedFile) -> AttachmentContent:
