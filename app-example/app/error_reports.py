@@ -11,15 +11,16 @@ Source: https://develop.sentry.dev/sdk/foundations/envelopes/event-payloads/
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from fastapi import Depends, Request
 from opentelemetry import trace
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.metrics import Metrics
 from app.redaction import without_values
 from app.request_context import current_ids, route_template
-from app.settings import Settings, SettingsError
+from app.settings import Settings
 
 if TYPE_CHECKING:
     from sentry_sdk import Client
@@ -52,6 +53,15 @@ class ErrorReports:
             _send(self._client, error, {"where": where, **{name: each for name, each in current_ids().items() if each}})
 
 
+async def get_error_reports(request: Request) -> ErrorReports:
+    """Find the reports that the lifespan opened."""
+    found: ErrorReports = request.state.error_reports
+    return found
+
+
+CurrentErrorReports = Annotated[ErrorReports, Depends(get_error_reports)]
+
+
 class ReportedErrors:
     """Plain ASGI middleware inside the one that answers 500: what passes here, nobody handled."""
 
@@ -76,30 +86,18 @@ class ReportedErrors:
 
 @asynccontextmanager
 async def open_error_reports(settings: Settings, metrics: Metrics) -> AsyncGenerator[ErrorReports]:
-    """Give the reports of the process; what is under way at the end is still sent.
-
-    Raises:
-        SettingsError: The address is none.
-    """
+    """Give the reports of the process; what is under way at the end is still sent."""
     if settings.sentry_dsn is None:
         yield ErrorReports(None, metrics)
         return
-    client = _client(settings, settings.sentry_dsn.get_secret_value())
+    # Importing it binds a socket (urllib3 looks for IPv6), and takes a sixth of a second that few need.
+    from sentry_sdk import Client  # noqa: PLC0415
+
+    client = Client(settings.sentry_dsn.get_secret_value(), **_options(settings))
     try:
         yield ErrorReports(client, metrics)
     finally:
         await asyncio.to_thread(client.close, FLUSH_SECONDS)
-
-
-def _client(settings: Settings, dsn: str) -> "Client":
-    # Importing it binds a socket (urllib3 looks for IPv6), and takes a sixth of a second that few need.
-    from sentry_sdk import Client  # noqa: PLC0415
-    from sentry_sdk.utils import BadDsn  # noqa: PLC0415
-
-    try:
-        return Client(dsn, **_options(settings))
-    except BadDsn:
-        raise SettingsError("SENTRY_DSN: want https://KEY@HOST/PROJECT") from None
 
 
 def _send(client: "Client", error: BaseException, tags: dict[str, str]) -> None:

@@ -1,7 +1,7 @@
 """Errors as clients see them.
 
-Owns the one shape of every error answer, `application/problem+json`, and what an outage of the database and an
-unforeseen exception turn into. Deliberately repeats nothing of the input and shows nothing of the internals: the
+Owns the one shape of every error answer, `application/problem+json`, and what an outage of the database or the storage
+and an unforeseen exception turn into. Deliberately repeats nothing of the input and shows nothing of the internals: the
 request id and the trace id lead to the log line that has them. Source: https://www.rfc-editor.org/rfc/rfc9457
 """
 
@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.database_errors import DatabaseUnavailableError, is_outage, is_unstorable, sqlstate
 from app.outbound import Reason, UpstreamUnavailableError
 from app.request_context import request_id, trace_id
+from app.storage import StorageError
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
@@ -109,6 +110,7 @@ def install(app: FastAPI) -> None:
     app.exception_handler(HTTPException)(_http_error)
     app.exception_handler(RequestValidationError)(_validation_error)
     app.exception_handler(UpstreamUnavailableError)(_upstream_error)
+    app.exception_handler(StorageError)(_storage_error)
     for kind in (DatabaseUnavailableError, DBAPIError, PoolTimeoutError):
         app.exception_handler(kind)(_database_error)
     # The last resort: a middleware that stands outside `UnhandledErrors`.
@@ -182,6 +184,15 @@ async def _upstream_error(_request: Request, exc: UpstreamUnavailableError) -> J
     wait = exc.retry_after_seconds
     headers = None if wait is None else {"Retry-After": str(math.ceil(wait))}
     return problem_response(shown.status, detail=shown.detail, headers=headers)
+
+
+async def _storage_error(_request: Request, exc: StorageError) -> JSONResponse:
+    _logger.warning("the storage does not serve: %s", exc)
+    return problem_response(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        detail="The file storage does not answer.",
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+    )
 
 
 async def _database_error(_request: Request, exc: Exception) -> JSONResponse:

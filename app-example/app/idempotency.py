@@ -23,6 +23,7 @@ from sqlalchemy import (
     ColumnElement,
     DateTime,
     Index,
+    Row,
     String,
     Text,
     and_,
@@ -117,14 +118,28 @@ async def once(
     """
     if key is None:
         return await effect()
-    content = request.model_dump_json() if request is not None else ""
-    fingerprint = hashlib.sha256(content.encode()).hexdigest()
+    fingerprint = _fingerprint(request)
     if not await _claim(session, key, fingerprint):
         return model.model_validate_json(await _answer(session, key, fingerprint))
     answer = await effect()
     await session.execute(update(IdempotencyRecord).where(_is(key)).values(answer=answer.model_dump_json()))
     await _sweep(session)
     return answer
+
+
+async def answered(
+    session: AsyncSession, key: IdempotencyKey | None, request: BaseModel | None, model: type[Model]
+) -> Model | None:
+    """Return the answer that a request had already, None where it had none: before work that no transaction undoes.
+
+    Raises:
+        IdempotencyMismatchError: The key was used for another content.
+    """
+    if key is None:
+        return None
+    columns = select(IdempotencyRecord.fingerprint, IdempotencyRecord.answer)
+    record = (await session.execute(columns.where(_is(key), IdempotencyRecord.expires_at > func.now()))).one_or_none()
+    return None if record is None else model.model_validate_json(_checked(record, _fingerprint(request)))
 
 
 async def _claim(session: AsyncSession, key: IdempotencyKey, fingerprint: str) -> bool:
@@ -146,10 +161,18 @@ async def _claim(session: AsyncSession, key: IdempotencyKey, fingerprint: str) -
 
 async def _answer(session: AsyncSession, key: IdempotencyKey, fingerprint: str) -> str:
     columns = select(IdempotencyRecord.fingerprint, IdempotencyRecord.answer).where(_is(key))
-    record = (await session.execute(columns)).one()
+    return _checked((await session.execute(columns)).one(), fingerprint)
+
+
+def _checked(record: Row[str, str | None], fingerprint: str) -> str:
     if record.fingerprint != fingerprint:
         raise IdempotencyMismatchError
     return str(record.answer)
+
+
+def _fingerprint(request: BaseModel | None) -> str:
+    content = request.model_dump_json() if request is not None else ""
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 async def _sweep(session: AsyncSession) -> None:

@@ -1,25 +1,45 @@
 """Doing what the queue delivers.
 
-Owns how many jobs run at the same time, what becomes of them when the process stops, and what is said of them in logs
-and metrics. Deliberately knows no job: `app.work` says which there are.
+Owns how many jobs run at the same time, what becomes of them when the process stops, and what is said of them in logs,
+metrics and traces. Deliberately knows no job: `app.work` says which there are.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
+from enum import StrEnum
 from uuid import UUID
 
+from opentelemetry import trace
 from taskiq import AsyncBroker
 
 from app.error_reports import ErrorReports
-from app.exports.runner import Outcome
-from app.request_context import request_id
+from app.request_context import request_id, trace_id
+from app.telemetry import Tracing
 
 CONCURRENCY = 4
 """Jobs of one process at the same time: each may use a connection to Postgres and two parts of an object."""
 CANCEL_SECONDS = 3
 """Time in which jobs that were cut off give their work back."""
+
+
+class Outcome(StrEnum):
+    """How a job ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    """For good."""
+    IDLE = "idle"
+    """There was nothing to do, or somebody else does it."""
+    LOST = "lost"
+    """Somebody else took over meanwhile."""
+    RELEASED = "released"
+    """Given back because the worker stops."""
+    RETRIED = "retried"
+    """It failed, and will be tried again."""
+
 
 Job = Callable[[UUID], Awaitable[Outcome]]
 Observe = Callable[[str, Outcome, float], None]
@@ -31,11 +51,14 @@ _logger = logging.getLogger(__name__)
 class JobRunner:
     """The jobs of one process."""
 
-    def __init__(self, jobs: Mapping[str, Job], observe: Observe, reports: ErrorReports) -> None:
-        """Take what can be done, by name, and who is told how it went."""
+    def __init__(
+        self, jobs: Mapping[str, Job], observe: Observe, reports: ErrorReports, traces: Tracing | None = None
+    ) -> None:
+        """Take what can be done, by name, who is told how it went, and the tracer where there is one."""
         self._jobs = jobs
         self._observe = observe
         self._reports = reports
+        self._traces = traces
         self._turns = asyncio.Semaphore(CONCURRENCY)
         self._running: set[asyncio.Task[object]] = set()
         self._stopped = False
@@ -75,6 +98,19 @@ class JobRunner:
 
     async def _observed(self, name: str, subject: UUID, wanted_by: str | None) -> None:
         request_id.set(wanted_by)
+        with self._traced(name):
+            await self._timed(name, subject)
+
+    @contextmanager
+    def _traced(self, name: str) -> Generator[None]:
+        if self._traces is None:
+            yield
+            return
+        with self._traces.job_span(name) as span:
+            trace_id.set(trace.format_trace_id(span.get_span_context().trace_id))
+            yield
+
+    async def _timed(self, name: str, subject: UUID) -> None:
         started = time.perf_counter()
         outcome = Outcome.RETRIED
         try:

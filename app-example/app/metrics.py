@@ -10,7 +10,7 @@ Source: https://prometheus.io/docs/practices/naming/
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from inspect import isawaitable
@@ -108,7 +108,22 @@ class Metrics:
             documentation: What it says.
             read: Plain functions run in the listener's thread, asynchronous ones in the event loop.
         """
-        self._figures.add(name, read, lambda value: GaugeMetricFamily(name, documentation, value))
+        self._figures.add((name,), read, lambda value: [GaugeMetricFamily(name, documentation, value)])
+
+    def gauges(self, documentation: Mapping[str, str], read: Callable[[], Awaitable[Sequence[float]]]) -> None:
+        """Add figures that are read together.
+
+        Args:
+            documentation: What each says, by its name.
+            read: Gives the values in the order of the names.
+        """
+
+        def shown(values: Sequence[float] | None) -> list[Metric]:
+            found = values or [None] * len(documentation)
+            named = zip(documentation.items(), found, strict=True)
+            return [GaugeMetricFamily(name, text, value) for (name, text), value in named]
+
+        self._figures.add(tuple(documentation), read, shown)
 
     def watch_pool(self, engine: AsyncEngine) -> None:
         """Show the connections of an engine."""
@@ -121,15 +136,15 @@ class Metrics:
     def watch_health(self, health: Health, names: Sequence[str]) -> None:
         """Show which dependencies work; a scrape asks as readiness does, and shares its answers."""
 
-        def shown(verdict: Verdict | None) -> Metric:
+        def shown(verdict: Verdict | None) -> list[Metric]:
             family = GaugeMetricFamily("dependency_up", "Whether a dependency works", labels=("dependency",))
             if verdict is not None:
                 broken = {*verdict.failing, *verdict.degraded}
                 for name in names:
                     family.add_metric((name,), float(name not in broken))
-            return family
+            return [family]
 
-        self._figures.add("dependency_up", health.verdict, shown)
+        self._figures.add(("dependency_up",), health.verdict, shown)
 
     def _counter(self, name: str, documentation: str, labels: Sequence[str]) -> Counter:
         return Counter(name, documentation, labels, registry=self.registry)
@@ -140,15 +155,19 @@ class _Figures(Collector):
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._figures: dict[str, tuple[Callable[[], Any], Callable[[Any], Metric]]] = {}
+        self._figures: dict[tuple[str, ...], tuple[Callable[[], Any], Callable[[Any], list[Metric]]]] = {}
 
     def add(
-        self, name: str, read: Callable[[], Value | Awaitable[Value]], shown: Callable[[Value | None], Metric]
+        self,
+        names: tuple[str, ...],
+        read: Callable[[], Value | Awaitable[Value]],
+        shown: Callable[[Value | None], list[Metric]],
     ) -> None:
-        """Add a figure that nobody else has added."""
-        if name in self._figures:
-            raise ValueError(f"there is a metric {name} already")
-        self._figures[name] = read, shown
+        """Add figures that nobody else has added, and that one reading gives."""
+        taken = {name for each in self._figures for name in each}.intersection(names)
+        if taken:
+            raise ValueError(f"there is a metric {taken.pop()} already")
+        self._figures[names] = read, shown
 
     def describe(self) -> Iterable[Metric]:
         # The registry would collect otherwise, in the event loop's own thread.
@@ -156,23 +175,23 @@ class _Figures(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Read in the listener's thread what can be, and ask the event loop for the rest."""
-        values: dict[str, Any] = {}
-        waiting: dict[str, Future[Any]] = {}
-        for name, (read, _) in self._figures.items():
+        values: dict[tuple[str, ...], Any] = {}
+        waiting: dict[tuple[str, ...], Future[Any]] = {}
+        for names, (read, _) in self._figures.items():
             try:
                 value = read()
                 if isawaitable(value):
-                    waiting[name] = asyncio.run_coroutine_threadsafe(_in_time(value), self._loop)
+                    waiting[names] = asyncio.run_coroutine_threadsafe(_in_time(value), self._loop)
                 else:
-                    values[name] = value
+                    values[names] = value
             except Exception as exc:
-                _missing(name, exc)
-        for name, future in waiting.items():
+                _missing(names, exc)
+        for names, future in waiting.items():
             try:
-                values[name] = future.result(2 * READ_SECONDS)
+                values[names] = future.result(2 * READ_SECONDS)
             except Exception as exc:
-                _missing(name, exc)
-        return [shown(values.get(name)) for name, (_, shown) in self._figures.items()]
+                _missing(names, exc)
+        return [family for names, (_, shown) in self._figures.items() for family in shown(values.get(names))]
 
 
 async def _in_time(value: Awaitable[Value]) -> Value:
@@ -180,8 +199,8 @@ async def _in_time(value: Awaitable[Value]) -> Value:
         return await value
 
 
-def _missing(name: str, error: Exception) -> None:
-    _logger.warning("metric %s cannot be read: %s", name, type(error).__name__)
+def _missing(names: tuple[str, ...], error: Exception) -> None:
+    _logger.warning("metric %s cannot be read: %s", ", ".join(names), type(error).__name__)
 
 
 @asynccontextmanager
@@ -196,9 +215,8 @@ async def open_metrics(settings: Settings) -> AsyncGenerator[Metrics]:
     if settings.metrics_port == 0:
         yield metrics
         return
-    host = "127.0.0.1" if settings.is_local else "0.0.0.0"
     try:
-        listener, thread = start_http_server(settings.metrics_port, host, metrics.registry)
+        listener, thread = start_http_server(settings.metrics_port, settings.metrics_address, metrics.registry)
     except OSError as exc:
         reason = f"{exc.strerror}; several server processes in a pod need METRICS_PORT=0"
         raise MetricsPortError(f"cannot listen on METRICS_PORT {settings.metrics_port}: {reason}") from None

@@ -106,6 +106,11 @@ class Outbound:
         """Whether the process has let go of its connections."""
         return self._client.is_closed
 
+    @property
+    def deadline_seconds(self) -> float:
+        """Longest that one call with all its repetitions takes."""
+        return self._deadline_seconds
+
     async def call(
         self,
         service: str,

@@ -14,12 +14,15 @@ class Pace:
     lease_seconds: float = 30
     """Life of a lease; renewed three times as often. Below the queue's own idle time, `app.queue.IDLE_MS`."""
     retry_seconds: float = 5
-    """Pause after the first failure; it doubles."""
-    retry_max_seconds: float = 300
+    """Pause after the first failure; then as long as the work is old, which doubles it each time."""
+    retry_max_seconds: float = 600
+    """Longest pause: how late work may be after an outage of hours."""
+    give_up_seconds: float = 86_400
+    """Age at which work has failed that only waits for another service: a night and the morning after it."""
     announce_again_seconds: float = 30
     """After this time, work that nobody began is put into the queue once more."""
     max_attempts: int = 5
-    """Failures and crashes after which work has failed."""
+    """Errors of our own and crashes after which work has failed: waiting mends neither."""
     work_seconds: float = 600
     """Longest that one attempt takes; far below the age at which an object without a row is swept."""
     grace_seconds: float = 25
@@ -30,9 +33,9 @@ class Pace:
     clean_seconds: float = 3600
     """Between two removals of what is over."""
 
-    def pause_seconds(self, attempts: int) -> float:
-        """Return the pause after so many attempts."""
-        return min(self.retry_max_seconds, self.retry_seconds * 2 ** (attempts - 1))
+    def pause_seconds(self, age_seconds: float) -> float:
+        """Return the pause after a failure of work that is so old."""
+        return min(self.retry_max_seconds, max(self.retry_seconds, age_seconds))
 
 
 PACE = Pace()

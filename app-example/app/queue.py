@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
-from fastapi import Depends, Request
+from fastapi import BackgroundTasks, Depends, Request
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -26,6 +26,7 @@ from taskiq.exceptions import TaskiqError
 from taskiq.kicker import AsyncKicker
 from taskiq_redis import RedisStreamBroker
 
+from app.ids import request_id
 from app.redis import TIMEOUT_SECONDS, UNAVAILABLE
 from app.settings import Settings
 
@@ -37,7 +38,7 @@ BLOCK_MS = 2000
 """How long a worker waits for a message before it asks again."""
 IDLE_MS = 60_000
 """After this time an unacknowledged message is read by another worker: by then the lease of a dead one has ended
-(`app.exports.leases.Pace`), and one that lives has renewed its own."""
+(`app.pace`), and one that lives has renewed its own."""
 CLAIM_LOCK_SECONDS = 10
 """taskiq-redis locks the search for such messages, and would for ever were the worker killed meanwhile."""
 LISTEN_TIMEOUT_SECONDS = BLOCK_MS / 1000 + 3
@@ -120,10 +121,30 @@ async def forget_dead_consumers(redis: Redis) -> None:
             await redis.xgroup_delconsumer(STREAM, GROUP, consumer["name"])
 
 
+class JobsAfterAnswer:
+    """Announces work when the answer is out: that is short, and may be lost."""
+
+    def __init__(self, jobs: JobQueue, background: BackgroundTasks) -> None:
+        """Take the queue and the tasks of the request."""
+        self._jobs = jobs
+        self._background = background
+
+    def put(self, job: str, subject: UUID) -> None:
+        """Tell the workers later that there is something to do."""
+        self._background.add_task(self._jobs.put, job, subject, request_id.get())
+
+
 async def get_jobs(request: Request) -> JobQueue:
     """Find the queue that the lifespan opened."""
     found: JobQueue = request.state.jobs
     return found
 
 
-Jobs = Annotated[JobQueue, Depends(get_jobs)]
+async def jobs_after_answer(
+    jobs: Annotated[JobQueue, Depends(get_jobs)], background: BackgroundTasks
+) -> JobsAfterAnswer:
+    """Provide the way to the workers to an endpoint."""
+    return JobsAfterAnswer(jobs, background)
+
+
+LaterJobs = Annotated[JobsAfterAnswer, Depends(jobs_after_answer)]

@@ -7,7 +7,7 @@ it. Deliberately holds nothing that must not be lost.
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -16,6 +16,8 @@ from app.settings import Settings
 
 TIMEOUT_SECONDS = 0.5
 """Longest that Redis takes to connect or answer: what it saves a request is worth no more."""
+CONNECTIONS = 50
+"""Of one process; times processes, times pods, they must fit the server's `maxclients`."""
 UNAVAILABLE = (RedisError, OSError, TimeoutError)
 """What a call raises when Redis is away, for `except`."""
 
@@ -26,14 +28,18 @@ async def open_redis(settings: Settings) -> AsyncGenerator[Redis | None]:
     if settings.redis_url is None:
         yield None
         return
-    client: Redis = Redis.from_url(
+    pool = BlockingConnectionPool.from_url(
         settings.redis_url.get_secret_value(),
         health_check_interval=15,
+        max_connections=CONNECTIONS,
         # A retry would make a request wait twice for a cache that is away.
         retry=Retry(NoBackoff(), 0),
         socket_connect_timeout=TIMEOUT_SECONDS,
         socket_timeout=TIMEOUT_SECONDS,
+        # Of the pool: to wait for a free connection. Who has none at once is no reason to take Redis for away.
+        timeout=TIMEOUT_SECONDS,
     )
+    client: Redis = Redis.from_pool(pool)
     try:
         yield client
     finally:

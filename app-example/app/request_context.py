@@ -13,6 +13,7 @@ import re
 import time
 from http import HTTPStatus
 
+from fastapi_platform_runtime.health import LIVE_PATH, READY_PATH, STARTUP_PATH
 from opentelemetry import trace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -23,7 +24,8 @@ from app.metrics import METHODS, OTHER_METHOD, Metrics
 __all__ = ["RequestContext", "bind_identity", "current_ids", "is_probe", "request_id", "route_template", "trace_id"]
 
 _HEADER = b"x-request-id"
-PROBE_PREFIX = "/healthz/"
+PROBES = frozenset({LIVE_PATH, READY_PATH, STARTUP_PATH})
+"""Their whole paths: below them anybody can make up another, which is traffic like all other."""
 
 # An id goes into logs and headers as it came: nothing that could break a line or pass for another field.
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
@@ -73,7 +75,7 @@ class RequestContext:
 
 def is_probe(scope: Scope) -> bool:
     """Whether the platform asks for our health: many times a minute, and of no interest while all is well."""
-    return scope["path"].startswith(PROBE_PREFIX)
+    return scope["path"] in PROBES
 
 
 def route_template(scope: Scope) -> str | None:
@@ -119,7 +121,7 @@ def _log(scope: Scope, status: int | None, seconds: float) -> None:
         method = scope["method"]
         fields = {
             "method": method if method in METHODS else OTHER_METHOD,
-            # The probes' routes have no parameters.
+            # The probes' routes are none of FastAPI's, and have no parameters.
             "route": scope["path"] if probe else route_template(scope),
             "status": status,
             "duration_ms": round(seconds * 1000, 1),

@@ -5,7 +5,6 @@ once, at startup, by the module that knows it. Deliberately connects to nothing:
 readiness, while a dependency is away.
 """
 
-from asyncio import Semaphore, TaskGroup
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TypedDict
@@ -15,10 +14,8 @@ from fastapi_platform_runtime.health import Health
 from redis.asyncio import Redis
 
 from app.assistant.service import AssistantService, open_assistant
-from app.attachments.upload import UPLOADS_AT_ONCE
+from app.attachments.upload import UploadSlots
 from app.auth.passwords import Passwords, open_passwords
-from app.auth.reset_messages import NoResetMessages, ResetMessages
-from app.auth.resets import open_tasks
 from app.auth.tokens import AccessTokens
 from app.cache import Cache
 from app.database import Database, open_database
@@ -54,12 +51,10 @@ class State(TypedDict):
     passwords: Passwords
     rate_limits: RateLimits
     redis: Redis | None
-    reset_messages: ResetMessages
-    reset_tasks: TaskGroup
     settings: Settings
     storage: Storage
     traces: Tracing | None
-    upload_slots: Semaphore
+    upload_slots: UploadSlots
 
 
 def lifespan(settings: Settings, traces: Tracing | None = None) -> Lifespan:
@@ -68,50 +63,52 @@ def lifespan(settings: Settings, traces: Tracing | None = None) -> Lifespan:
     @asynccontextmanager
     async def opened(_app: FastAPI) -> AsyncGenerator[State]:
         async with AsyncExitStack() as stack:
-            # Opened first, closed last: they tell about all the others.
-            await stack.enter_async_context(open_export(settings, traces))
-            metrics = await stack.enter_async_context(open_metrics(settings))
-            error_reports = await stack.enter_async_context(open_error_reports(settings, metrics))
-            database = await stack.enter_async_context(open_database(settings.database))
-            outbound = await stack.enter_async_context(open_outbound(settings, traces))
-            redis = await stack.enter_async_context(open_redis(settings))
-            storage = await stack.enter_async_context(open_storage(settings))
-            broker = await stack.enter_async_context(open_broker(settings))
-            if redis is None:
+            parts = await _opened(stack, settings, traces)
+            if parts.redis is None:
                 # A developer's machine: there is no worker that could be reached.
-                parts = Parts(
-                    broker=broker,
-                    database=database,
-                    error_reports=error_reports,
-                    metrics=metrics,
-                    outbound=outbound,
-                    redis=None,
-                    storage=storage,
-                )
                 await stack.enter_async_context(open_work(settings, parts))
-            yield State(
-                access_tokens=AccessTokens.of(settings),
-                assistant=_counted(open_assistant(settings, outbound), metrics),
-                cache=Cache(redis),
-                database=database,
-                error_reports=error_reports,
-                flags=Flags(redis),
-                health=_watched(settings, database, redis, metrics, traces),
-                jobs=JobQueue(broker),
-                metrics=metrics,
-                outbound=outbound,
-                passwords=await stack.enter_async_context(open_passwords()),
-                rate_limits=open_rate_limits(settings, redis),
-                redis=redis,
-                reset_messages=NoResetMessages(),
-                reset_tasks=await stack.enter_async_context(open_tasks()),
-                settings=settings,
-                storage=storage,
-                traces=traces,
-                upload_slots=Semaphore(UPLOADS_AT_ONCE),
-            )
+            yield _state(settings, parts, await stack.enter_async_context(open_passwords()))
 
     return opened
+
+
+async def _opened(stack: AsyncExitStack, settings: Settings, traces: Tracing | None) -> Parts:
+    # Opened first, closed last: they tell about all the others.
+    await stack.enter_async_context(open_export(settings, traces))
+    metrics = await stack.enter_async_context(open_metrics(settings))
+    error_reports = await stack.enter_async_context(open_error_reports(settings, metrics))
+    return Parts(
+        broker=await stack.enter_async_context(open_broker(settings)),
+        database=await stack.enter_async_context(open_database(settings.database)),
+        error_reports=error_reports,
+        metrics=metrics,
+        outbound=await stack.enter_async_context(open_outbound(settings, traces)),
+        redis=await stack.enter_async_context(open_redis(settings)),
+        storage=await stack.enter_async_context(open_storage(settings)),
+        traces=traces,
+    )
+
+
+def _state(settings: Settings, parts: Parts, passwords: Passwords) -> State:
+    return State(
+        access_tokens=AccessTokens.of(settings),
+        assistant=_counted(open_assistant(settings, parts.outbound), parts.metrics),
+        cache=Cache(parts.redis),
+        database=parts.database,
+        error_reports=parts.error_reports,
+        flags=Flags(parts.redis),
+        health=_watched(settings, parts),
+        jobs=JobQueue(parts.broker),
+        metrics=parts.metrics,
+        outbound=parts.outbound,
+        passwords=passwords,
+        rate_limits=open_rate_limits(settings, parts.redis),
+        redis=parts.redis,
+        settings=settings,
+        storage=parts.storage,
+        traces=parts.traces,
+        upload_slots=UploadSlots(),
+    )
 
 
 def _counted(assistant: AssistantService, metrics: Metrics) -> AssistantService:
@@ -120,15 +117,11 @@ def _counted(assistant: AssistantService, metrics: Metrics) -> AssistantService:
     return assistant
 
 
-def _watched(
-    settings: Settings, database: Database, redis: Redis | None, metrics: Metrics, traces: Tracing | None
-) -> Health:
-    asked = dependencies(database, redis)
+def _watched(settings: Settings, parts: Parts) -> Health:
+    asked = dependencies(parts.database, parts.redis)
     health = open_health(settings, asked)
-    metrics.watch_pool(database.engine)
-    metrics.watch_health(health, [each.name for each in asked])
-    if traces:
-        traces.watch_database(database.engine)
-    if traces and redis:
-        traces.watch_redis(redis)
+    parts.metrics.watch_pool(parts.database.engine)
+    parts.metrics.watch_health(health, [each.name for each in asked])
+    if parts.traces:
+        parts.traces.watch(parts.database.engine, parts.redis)
     return health

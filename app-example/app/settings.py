@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Annotated, Literal, Self
 
 from fastapi_platform_runtime.engine import DRIVER, EngineSettings, EngineSettingsError
-from pydantic import AfterValidator, Field, InstanceOf, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, Field, InstanceOf, IPvAnyAddress, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import URL
@@ -27,6 +27,7 @@ from app.settings_types import (
     http_address,
     redis_address,
     storage_address,
+    tracker_address,
 )
 
 
@@ -52,6 +53,8 @@ class Settings(BaseSettings):
     """Where the process runs; one that is not told takes itself for production."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Least severity that is written."""
+    metrics_host: IPvAnyAddress | None = None
+    """Address that the metrics listen on; unless stated all of the container's, with `ENVIRONMENT=local` loopback."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 9000
     """TCP port of the metrics, which the public never reaches; 0 for none."""
     readiness_timeout_seconds: Annotated[float, Field(gt=0, le=30)] = 1.5
@@ -81,10 +84,17 @@ class Settings(BaseSettings):
     """Keys of access tokens, `ID:BASE64URL` with commas between, each 32 random bytes or more. The first signs, all
     verify: a new key is put in front, and the old one dropped when its last token has expired."""
 
+    reset_messages_url: Annotated[str | None, AfterValidator(http_address)] = None
+    """Address that takes over the messages about password resets and delivers them; they carry what opens an account:
+    `https://messages.example.com/password-resets`."""
+    reset_messages_api_key: Annotated[SecretStr | None, AfterValidator(credential)] = None
+    """Credential of that address."""
+
     redis_url: Annotated[SecretStr | None, AfterValidator(redis_address)] = None
     """Address of Redis: cache, rate limits, queue. `rediss://…` or `redis://USER:PASSWORD@HOST:PORT/0`."""
     storage_url: Annotated[str | None, AfterValidator(storage_address)] = None
-    """Private bucket of uploads and exports: `gs://BUCKET/PREFIX`, `s3://…`, or `file:///DIRECTORY`."""
+    """Private bucket of uploads and exports: `gs://BUCKET/PREFIX`, `s3://…`; `file:///DIRECTORY` with
+    `ENVIRONMENT=local` alone."""
 
     model_url: Annotated[str | None, AfterValidator(http_address)] = None
     """Address of the language model's API, of the OpenAI kind: `https://models.example.com/v1`."""
@@ -110,7 +120,7 @@ class Settings(BaseSettings):
 
     otel_exporter_otlp_endpoint: Annotated[str | None, AfterValidator(http_address)] = None
     """Collector of traces, OTLP over HTTP; no traces without."""
-    sentry_dsn: SecretStr | None = None
+    sentry_dsn: Annotated[SecretStr | None, AfterValidator(tracker_address)] = None
     """Where unhandled exceptions are reported; nowhere by default."""
     trace_sample_ratio: Annotated[float, Field(ge=0, le=1)] = 0.1
     """Share of traces that begin here which are kept; a caller's decision is followed."""
@@ -142,6 +152,11 @@ class Settings(BaseSettings):
         return self.signing_keys or SigningKeys.derived(self.database.url.render_as_string(hide_password=False))
 
     @property
+    def metrics_address(self) -> str:
+        """Where the metrics listen: a developer's machine may be in a network that the public reaches."""
+        return str(self.metrics_host or ("127.0.0.1" if self.is_local else "0.0.0.0"))
+
+    @property
     def is_local(self) -> bool:
         """Whether this is somebody's machine: the only place where an address or a key may be missing."""
         return self.environment is Environment.LOCAL
@@ -164,7 +179,10 @@ class Settings(BaseSettings):
         problems += ["ALLOWED_HOSTS: got *, want the names of the service"] * bool(loose)
         problems += [f"CORS_ORIGINS: got {', '.join(insecure)}, want https:// addresses"] * bool(insecure)
         problems += ["LOG_LEVEL: got DEBUG, want INFO or less"] * (self.is_production and self.log_level == "DEBUG")
-        problems += ["STORAGE_URL: got a directory, want a bucket"] * (self.storage_url or "").startswith("file:")
+        kept_nowhere = (self.storage_url or "").startswith(("file:", "memory:"))
+        problems += ["STORAGE_URL: got a directory or memory, want a bucket"] * kept_nowhere
+        in_clear = (self.reset_messages_url or "").startswith("http:")
+        problems += ["RESET_MESSAGES_URL: got http://, want https://"] * in_clear
         if problems:
             raise ValueError(f"with ENVIRONMENT={self.environment}: {'; '.join(problems)}")
         return self
@@ -172,7 +190,16 @@ class Settings(BaseSettings):
 
 _UNREAD = EngineSettings(url=URL.create(DRIVER))
 """Stands for connections that could not be read, so that the other variables are judged all the same."""
-_STATED = ("allowed_hosts", "model_api_key", "model_url", "redis_url", "signing_keys", "storage_url")
+_STATED = (
+    "allowed_hosts",
+    "model_api_key",
+    "model_url",
+    "redis_url",
+    "reset_messages_api_key",
+    "reset_messages_url",
+    "signing_keys",
+    "storage_url",
+)
 """What every deployment states: each address, credential and trust setting."""
 
 

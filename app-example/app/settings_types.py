@@ -89,6 +89,19 @@ def redis_address(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
+def tracker_address(value: SecretStr | None) -> SecretStr | None:
+    """Check the address of an error tracker."""
+    if value is not None:
+        # Importing it binds a socket and takes a sixth of a second: only where there is a tracker.
+        from sentry_sdk.utils import Dsn  # noqa: PLC0415
+
+        try:
+            Dsn(value.get_secret_value())
+        except ValueError:
+            raise ValueError("want https://KEY@HOST/PROJECT") from None
+    return value
+
+
 def storage_address(value: str | None) -> str | None:
     """Check the address of a bucket."""
     if value is not None and not value.startswith(_STORAGE_SCHEMES):

@@ -64,6 +64,12 @@ class Tracing:
         """Trace by a provider."""
         self.provider = provider
 
+    def watch(self, engine: AsyncEngine, redis: Redis | None) -> None:
+        """Watch what a process asks, whatever of it there is."""
+        self.watch_database(engine)
+        if redis:
+            self.watch_redis(redis)
+
     def watch_database(self, engine: AsyncEngine) -> None:
         """Give each statement of an engine a span, for as long as the engine lives."""
         # What the instrumentation does for an engine, without what it does to every other engine of the process.

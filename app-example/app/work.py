@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 from taskiq import AsyncBroker
 
-from app.chores import Chores, of_redis, repeat
+from app.auth.jobs import RESET
+from app.auth.reset_delivery import ResetDelivery
+from app.auth.reset_messages import open_reset_messages
+from app.chores import CLEAN_SECONDS, Chore, Chores, of_redis, repeat
 from app.database import Database
 from app.error_reports import ErrorReports
 from app.exports.jobs import NOTIFY, RUN
@@ -27,6 +30,7 @@ from app.pace import PACE, Pace
 from app.queue import JobQueue
 from app.settings import Settings
 from app.storage import Storage
+from app.telemetry import Tracing
 from app.work_metrics import count_work
 
 
@@ -41,6 +45,7 @@ class Parts:
     outbound: Outbound
     redis: Redis | None
     storage: Storage
+    traces: Tracing | None
 
 
 @asynccontextmanager
@@ -48,15 +53,12 @@ async def open_work(settings: Settings, parts: Parts, pace: Pace = PACE) -> Asyn
     """Do jobs and chores until the end, at which those that run get some time to finish."""
     outbox = Outbox(parts.database, pace)
     observe = count_work(parts.metrics, outbox)
-    runner = JobRunner(_jobs(settings, parts, pace), observe, parts.error_reports)
+    queue = JobQueue(parts.broker)
+    resets = ResetDelivery(parts.database, open_reset_messages(settings, parts.outbound), queue, pace)
+    runner = JobRunner({**_jobs(settings, parts, pace), RESET: resets.run}, observe, parts.error_reports, parts.traces)
     runner.register(parts.broker)
-    chores = Chores(parts.database, parts.storage, JobQueue(parts.broker), outbox)
-    tasks = [
-        asyncio.create_task(repeat("sweep", chores.sweep, pace.sweep_seconds)),
-        asyncio.create_task(repeat("clean", chores.clean, pace.clean_seconds)),
-    ]
-    if parts.redis is not None:
-        tasks.append(asyncio.create_task(repeat("queue", of_redis(parts.redis), pace.clean_seconds)))
+    chores = [*_chores(settings, parts, pace, outbox), Chore("sweep resets", resets.sweep, pace.sweep_seconds)]
+    tasks = [asyncio.create_task(repeat(chore, parts.error_reports)) for chore in chores]
     try:
         yield runner
     finally:
@@ -64,6 +66,18 @@ async def open_work(settings: Settings, parts: Parts, pace: Pace = PACE) -> Asyn
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await runner.stop(pace.grace_seconds)
+
+
+def _chores(settings: Settings, parts: Parts, pace: Pace, outbox: Outbox) -> list[Chore]:
+    queue = JobQueue(parts.broker)
+    chores = Chores(parts.database, parts.storage, queue, outbox, notify=settings.webhook_url is not None)
+    done = [
+        Chore("sweep", chores.sweep, pace.sweep_seconds),
+        Chore("forget exports", chores.forget, pace.clean_seconds),
+        Chore("clean attachments", chores.clean_attachments, pace.clean_seconds, CLEAN_SECONDS),
+        Chore("clean exports", chores.clean_exports, pace.clean_seconds, CLEAN_SECONDS),
+    ]
+    return [*done, Chore("queue", of_redis(parts.redis), pace.clean_seconds)] if parts.redis else done
 
 
 def _jobs(settings: Settings, parts: Parts, pace: Pace) -> Mapping[str, Job]:

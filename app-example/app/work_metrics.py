@@ -7,8 +7,7 @@ processes, not the sum. Deliberately asks Postgres and not the queue, which may 
 from prometheus_client import Counter, Histogram
 
 from app.exports.outbox import Outbox
-from app.exports.runner import Outcome
-from app.jobs import Observe
+from app.jobs import Observe, Outcome
 from app.metrics import Metrics
 
 BUCKETS_SECONDS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 180.0, 600.0)
@@ -22,18 +21,18 @@ def count_work(metrics: Metrics, outbox: Outbox) -> Observe:
         "job_duration_seconds", "Time of a job", ("job",), buckets=BUCKETS_SECONDS, registry=metrics.registry
     )
 
-    async def queued() -> float:
-        return (await outbox.backlog()).queued
+    async def backlog() -> tuple[float, ...]:
+        found = await outbox.backlog()
+        return found.queued, found.running, found.oldest_seconds
 
-    async def running() -> float:
-        return (await outbox.backlog()).running
-
-    async def oldest_seconds() -> float:
-        return (await outbox.backlog()).oldest_seconds
-
-    metrics.gauge("jobs_queued", "Jobs that wait for a worker", queued)
-    metrics.gauge("jobs_running", "Jobs that somebody works on", running)
-    metrics.gauge("jobs_oldest_waiting_seconds", "How long the oldest job has waited for a worker", oldest_seconds)
+    metrics.gauges(
+        {
+            "jobs_queued": "Jobs that wait for a worker",
+            "jobs_running": "Jobs that somebody works on",
+            "jobs_oldest_waiting_seconds": "How long the oldest job has waited for a worker",
+        },
+        backlog,
+    )
 
     def observe(job: str, outcome: Outcome, took_seconds: float) -> None:
         ended.labels(job, outcome).inc()

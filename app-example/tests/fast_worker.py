@@ -9,6 +9,7 @@ from app.worker.process import main
 PACE = Pace(
     lease_seconds=2,
     retry_seconds=0.1,
+    retry_max_seconds=0.5,
     announce_again_seconds=1,
     sweep_seconds=0.3,
 )

@@ -92,12 +92,14 @@ class Live:
     client: httpx.AsyncClient
     server: uvicorn.Server
     app: FastAPI
+    settings: Settings
     turns: Turns
 
     @asynccontextmanager
-    async def asking(self, body: Any = QUESTION) -> AsyncGenerator[httpx.Response]:
-        """Ask the assistant and give its answer as it comes."""
-        async with self.client.stream("POST", PATH, json=body) as response:
+    async def asking(self, body: Any = QUESTION, *, as_another: bool = False) -> AsyncGenerator[httpx.Response]:
+        """Ask the assistant and give its answer as it comes; as another, as a user who has asked nothing yet."""
+        headers = signed_in(self.settings) if as_another else {}
+        async with self.client.stream("POST", PATH, json=body, headers=headers) as response:
             yield response
 
 
@@ -111,7 +113,7 @@ async def live(settings: Settings) -> AsyncGenerator[Live]:
         async with httpx.AsyncClient(
             base_url=base_url(server), headers=signed_in(settings), limits=limits, timeout=10, trust_env=False
         ) as client:
-            yield Live(client, server, app, turns)
+            yield Live(client, server, app, settings, turns)
 
 
 async def events(response: httpx.Response) -> AsyncGenerator[tuple[str, Any]]:

@@ -64,6 +64,8 @@ PRODUCTION: dict[str, object] = {
     "model_api_key": "model-key-hunter2",
     "model_url": "https://model.test/v1",
     "redis_url": "redis://:hunter2@127.0.0.1:1/0",
+    "reset_messages_api_key": "messages-key-hunter2",
+    "reset_messages_url": "https://messages.test/resets",
     "signing_keys": f"2026-11:{base64.urlsafe_b64encode(hashlib.sha256(b'tests').digest()).decode()}",
     "storage_url": "s3://orders-test",
 }

@@ -55,7 +55,8 @@ async def status(client: httpx.AsyncClient, path: str) -> int | None:
 
 async def ended(client: httpx.AsyncClient) -> tuple[str, object]:
     """Ask the assistant, and return how its stream ended."""
-    async with client.stream("POST", PATH, json=QUESTION) as response:
+    headers = signed_in(valid_settings())
+    async with client.stream("POST", PATH, json=QUESTION, headers=headers) as response:
         assert response.status_code == 200
         name, data = (await all_events(response))[-1]
         return name, data.get("detail")

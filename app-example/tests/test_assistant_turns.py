@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.assistant.service import REPLIES_PER_USER
 from app.assistant.turns import BusyError, Turns
 from development.model import StubModel
 from tests.live import PATH, QUESTION, Live, all_events, base_url, listening_app, live, until
@@ -20,8 +21,8 @@ def settings_for(model_url: str, **overrides: object) -> Any:
 
 
 async def ask(service: Live) -> tuple[int, str | None]:
-    """Ask, and return the status and how the stream ended."""
-    async with service.asking() as response:
+    """Ask as somebody else than the others, and return the status and how the stream ended."""
+    async with service.asking(as_another=True) as response:
         if response.status_code != 200:
             return response.status_code, response.headers["Retry-After"]
         return response.status_code, (await all_events(response))[-1][0]
@@ -37,6 +38,26 @@ async def test_no_more_calls_run_than_turns_and_no_more_callers_wait_than_places
         answers = await asyncio.gather(*asking)
     assert sorted(answers) == [(200, "done")] * 5 + [(503, "5")] * 7
     assert (stub.peak, stub.calls, stub.completed) == (2, 5, 5)
+
+
+@pytest.mark.control("inference-concurrency-limit")
+async def test_one_user_does_not_take_all_turns() -> None:
+    stub = StubModel(pause_seconds=60)
+    async with listening_app(stub.app()) as model, live(settings_for(base_url(model), model_concurrency=8)) as service:
+        async with AsyncExitStack() as stack:
+            for _ in range(REPLIES_PER_USER):
+                await stack.enter_async_context(service.asking())
+            async with asyncio.timeout(20):
+                refused = await service.client.post(PATH, json=QUESTION)
+            assert (refused.status_code, refused.headers["Retry-After"]) == (429, "5")
+            assert refused.headers["Content-Type"] == "application/problem+json"
+            other = await stack.enter_async_context(service.asking(as_another=True))
+            assert other.status_code == 200
+        await until(lambda: service.turns.in_use == 0)
+        stub.pause_seconds = 0
+        async with service.asking() as again:
+            assert (await all_events(again))[-1][0] == "done"
+    assert stub.calls == REPLIES_PER_USER + 2
 
 
 @pytest.mark.control("inference-concurrency-limit")

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
 
 import httpx
 import pytest
@@ -14,6 +12,7 @@ from app.database import Session
 from app.database_errors import DatabaseUnavailableError
 from app.errors import RETRY_AFTER_SECONDS
 from app.main import create_app
+from tests.proxies import interrupted_at_will
 from tests.support import UNREACHABLE_DATABASE_URL, execute, listening, serve, valid_settings
 
 pytestmark = pytest.mark.control("consistent-error-schema", "no-stack-trace-leak")
@@ -40,28 +39,6 @@ def assert_outage(response: httpx.Response) -> None:
     assert response.headers["Content-Type"] == "application/problem+json"
     assert response.headers["Retry-After"] == str(RETRY_AFTER_SECONDS)
     assert response.json()["detail"] == "The service cannot reach its data now."
-
-
-@asynccontextmanager
-async def interrupted_at_will(behind: int) -> AsyncGenerator[tuple[int, asyncio.Event]]:
-    """Give a port that leads to another while an event is set, and holds everything back while it is not."""
-    passing = asyncio.Event()
-    passing.set()
-
-    async def pass_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
-            while chunk := await source.read(65_536):
-                await passing.wait()
-                target.write(chunk)
-                await target.drain()
-        target.close()
-
-    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        its_reader, its_writer = await asyncio.open_connection("127.0.0.1", behind)
-        await asyncio.gather(pass_on(reader, its_writer), pass_on(its_reader, writer))
-
-    async with listening(converse) as port:
-        yield port, passing
 
 
 async def asked(app: FastAPI) -> httpx.Response:

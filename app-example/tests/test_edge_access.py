@@ -47,6 +47,12 @@ async def test_probes_are_answered_under_any_name(host: str) -> None:
 
 
 @pytest.mark.control("trusted-hosts")
+async def test_what_only_looks_like_a_probe_is_not() -> None:
+    async with serve(edge_app()) as client:
+        assert is_problem(await client.get("/healthz/other", headers={"Host": "anything"}), 400)
+
+
+@pytest.mark.control("trusted-hosts")
 async def test_a_developer_s_machine_that_states_no_names_takes_all() -> None:
     async with serve(edge_app(valid_settings())) as client:
         assert (await client.get("/v1/edge/stream", headers={"Host": "anything"})).status_code == 200

@@ -3,7 +3,6 @@
 import asyncio
 import os
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -11,39 +10,15 @@ import pytest
 from taskiq import InMemoryBroker
 
 from app.chores import Chores
-from app.database import Database, open_database
-from app.exports.leases import LeaseLostError, Leases
-from app.exports.outbox import Outbox
-from app.pace import Pace
+from app.exports.leases import LeaseLostError
 from app.queue import JobQueue
 from app.storage import open_storage
+from tests.rows import Desk, open_desk
 from tests.support import execute, valid_settings
 
 pytestmark = [pytest.mark.services, pytest.mark.control("long-work-in-queue")]
 
 DEAD = "UPDATE exports SET leased_until = now() - interval '1 s'"
-
-
-@dataclass(frozen=True)
-class Desk:
-    """Rows of exports."""
-
-    database: Database
-    database_url: str
-    leases: Leases
-    outbox: Outbox
-
-    async def export(self) -> UUID:
-        """Store an export that nobody has begun, and of which somebody was told long ago."""
-        export_id = uuid4()
-        values = f"'{export_id}', '{uuid4()}', '{uuid4()}', 'queued', now() - interval '1 hour'"
-        columns = "id, tenant_id, created_by, status, announced_at"
-        await execute(self.database_url, f"INSERT INTO exports ({columns}) VALUES ({values})")  # noqa: S608
-        return export_id
-
-    async def column(self, name: str) -> list[object]:
-        """Return a column of all exports."""
-        return await execute(self.database_url, f"SELECT {name} FROM exports")  # noqa: S608
 
 
 def objects(bucket: Path) -> list[str]:
@@ -53,9 +28,8 @@ def objects(bucket: Path) -> list[str]:
 
 @pytest.fixture
 async def desk(database_url: str) -> AsyncGenerator[Desk]:
-    async with open_database(valid_settings(database_url=database_url).database) as database:
-        pace = Pace(max_attempts=2)
-        yield Desk(database, database_url, Leases(database, pace), Outbox(database, pace))
+    async with open_desk(database_url) as found:
+        yield found
 
 
 async def test_of_many_that_claim_an_export_one_gets_it(desk: Desk) -> None:
@@ -75,7 +49,7 @@ async def test_one_that_comes_back_from_the_dead_changes_nothing(desk: Desk) -> 
     for attempt in (
         desk.leases.renew(dead),
         desk.leases.finish(dead, rows=1, size_bytes=1, notify=False),
-        desk.leases.retry(dead),
+        desk.leases.retry(dead, counted=True),
         desk.leases.release(dead),
     ):
         with pytest.raises(LeaseLostError):
@@ -108,7 +82,7 @@ async def test_what_failed_waits_before_it_is_tried_again(desk: Desk) -> None:
     export_id = await desk.export()
     lease = await desk.leases.claim(export_id)
     assert lease
-    await desk.leases.retry(lease)
+    await desk.leases.retry(lease, counted=True)
     assert await desk.leases.claim(export_id) is None
     assert await desk.outbox.unannounced() == []
 
@@ -118,6 +92,30 @@ async def test_two_sweeps_announce_once(desk: Desk) -> None:
     found = await asyncio.gather(desk.outbox.unannounced(), desk.outbox.unannounced())
     assert sorted(found[0] + found[1]) == sorted(waiting)
     assert await desk.outbox.unannounced() == []
+
+
+async def test_a_notice_is_announced_once_however_often_anybody_looks(desk: Desk) -> None:
+    export_id = await desk.done()
+    assert await desk.outbox.to_notify() == [export_id]
+    assert await desk.outbox.to_notify() == []
+    await execute(desk.database_url, "UPDATE exports SET announced_at = now() - interval '1 hour'")
+    assert await desk.outbox.to_notify() == [export_id]
+
+
+async def test_nobody_is_told_of_notices_that_nobody_wants(desk: Desk) -> None:
+    """The address of the webhook was taken away while a notice was due: there is no job for it any more."""
+    await desk.done()
+    told: list[str] = []
+
+    class Queue(JobQueue):
+        async def put(self, job: str, subject: UUID, request_id: str | None = None) -> bool:
+            told.append(job)
+            return True
+
+    async with open_storage(valid_settings()) as storage:
+        for notify, jobs in ((False, []), (True, ["exports.notify"])):
+            await Chores(desk.database, storage, Queue(InMemoryBroker()), desk.outbox, notify=notify).sweep()
+            assert told == jobs
 
 
 async def test_the_backlog_says_how_long_the_oldest_waits(desk: Desk) -> None:
@@ -131,7 +129,9 @@ async def test_the_backlog_says_how_long_the_oldest_waits(desk: Desk) -> None:
 
 
 @pytest.mark.control("upload-restrictions")
-async def test_objects_that_no_row_knows_are_removed_when_they_are_old(desk: Desk, tmp_path: Path) -> None:
+async def test_old_objects_that_no_row_knows_are_removed_and_those_of_others_are_left_alone(
+    desk: Desk, tmp_path: Path
+) -> None:
     lease = await desk.leases.claim(await desk.export())
     assert lease
     kept = f"exports/{lease.export_id}/{lease.id}"
@@ -139,11 +139,17 @@ async def test_objects_that_no_row_knows_are_removed_when_they_are_old(desk: Des
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("content")
-    for name in names[:3]:
+    foreign = ["attachments/README", f"attachments/{uuid4()}/{uuid4()}", "exports/README", f"exports/{uuid4()}"]
+    for name in foreign:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("not ours")
+    for name in (*names[:3], *foreign):
         os.utime(tmp_path / name, (0, 0))
     async with open_storage(valid_settings(storage_url=f"file://{tmp_path}")) as storage:
-        await Chores(desk.database, storage, JobQueue(InMemoryBroker()), desk.outbox).clean()
-    assert objects(tmp_path) == sorted([kept, names[3]])
+        chores = Chores(desk.database, storage, JobQueue(InMemoryBroker()), desk.outbox, notify=False)
+        await chores.clean_attachments()
+        await chores.clean_exports()
+    assert objects(tmp_path) == sorted([kept, names[3], *foreign])
 
 
 async def test_what_was_kept_long_enough_is_forgotten(desk: Desk) -> None:

@@ -10,8 +10,12 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.database import open_database
+from app.exports.outbox import Backlog, Outbox
 from app.main import create_app
 from app.metrics import Metrics, MetricsPortError, open_metrics
+from app.pace import PACE
+from app.work_metrics import count_work
 from development.services import free_port
 from tests.support import serve, valid_settings
 
@@ -49,6 +53,18 @@ def busy_app(port: int, **settings: object) -> FastAPI:
     return app
 
 
+@pytest.mark.parametrize(("stated", "reached"), [({}, False), ({"metrics_host": "0.0.0.0"}, True)])
+async def test_on_a_developers_machine_metrics_are_on_loopback_unless_told(
+    stated: dict[str, object], reached: bool
+) -> None:
+    port = free_port()
+    async with open_metrics(valid_settings(metrics_port=port, **stated)):
+        assert await scrape(port)
+        with socket.socket() as other:
+            # Another address of this machine than the one of loopback.
+            assert (other.connect_ex(("127.0.0.2", port)) == 0) is reached
+
+
 @pytest.mark.control("prometheus-metrics")
 async def test_a_scrape_shows_traffic_latency_and_errors_under_few_labels() -> None:
     port = free_port()
@@ -60,6 +76,7 @@ async def test_a_scrape_shows_traffic_latency_and_errors_under_few_labels() -> N
             "/v1/orders/x",
             "/v1/nothing",
             "/no/such",
+            "/healthz/no-probe",
             "/healthz/live",
         ):
             await client.get(path)
@@ -70,7 +87,7 @@ async def test_a_scrape_shows_traffic_latency_and_errors_under_few_labels() -> N
         key("", method="GET", route="/v1/slow/{name}", status_class="2xx")[1]: 2,
         key("", method="GET", route="/v1/broken", status_class="5xx")[1]: 1,
         key("", method="GET", route="/v1/orders/{order_id}", status_class="4xx")[1]: 1,
-        key("", method="GET", route="unmatched", status_class="4xx")[1]: 2,
+        key("", method="GET", route="unmatched", status_class="4xx")[1]: 3,
         key("", method="OTHER", route="/v1/slow/{name}", status_class="4xx")[1]: 1,
     }
     slow = {"method": "GET", "route": "/v1/slow/{name}"}
@@ -150,6 +167,27 @@ async def test_a_figure_of_another_module_is_read_at_each_scrape_and_its_failure
     assert (first[key("callers")], key("broken") in first) == (2, False)
     (line, _) = [json.loads(line)["message"] for line in capsys.readouterr().out.splitlines()]
     assert line == "metric broken cannot be read: ValueError"
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_a_scrape_asks_for_the_backlog_once(broken: bool) -> None:
+    port, asked = free_port(), 0
+
+    class CountedOutbox(Outbox):
+        async def backlog(self) -> Backlog:
+            nonlocal asked
+            asked += 1
+            if broken:
+                raise ConnectionError
+            return Backlog(3, 1, 90.5)
+
+    settings = valid_settings(metrics_port=port)
+    async with open_database(settings.database) as database, open_metrics(settings) as metrics:
+        count_work(metrics, CountedOutbox(database, PACE))
+        seen = await scrape(port)
+    names = ("jobs_queued", "jobs_running", "jobs_oldest_waiting_seconds")
+    assert [seen.get(key(name)) for name in names] == ([None] * 3 if broken else [3, 1, 90.5])
+    assert asked == 1
 
 
 async def test_the_public_port_has_no_metrics() -> None:

@@ -30,9 +30,9 @@ def identifying_app(settings: Settings) -> FastAPI:
     return app
 
 
-def requests(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """Return the lines of requests so far."""
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+def requests(out: str) -> list[dict[str, Any]]:
+    """Return the lines of requests."""
+    lines = [json.loads(line) for line in out.splitlines()]
     return [line for line in lines if line["message"] == "request"]
 
 
@@ -70,7 +70,7 @@ async def test_concurrent_requests_do_not_mix_their_ids(capsys: pytest.CaptureFi
             )
         )
     assert [response.headers["X-Request-ID"] for response in responses] == [each[0] for each in callers]
-    lines = {line["request_id"]: line for line in requests(capsys)}
+    lines = {line["request_id"]: line for line in requests(capsys.readouterr().out)}
     assert [_ids(lines[each[0]]) for each in callers] == callers
 
 
@@ -92,7 +92,7 @@ async def test_who_calls_is_known_to_the_line_though_a_thread_found_it_out(capsy
     async with serve(app) as client:
         await client.get("/v1/threaded")
         await client.get("/v1/nothing")
-    known, unknown = requests(capsys)
+    known, unknown = requests(capsys.readouterr().out)
     assert (known["user_id"], "user_id" in unknown) == (str(user_id), False)
 
 
@@ -113,7 +113,7 @@ async def test_a_trace_from_outside_is_continued_only_when_it_is_one(
 ) -> None:
     async with serve(create_app(valid_settings())) as client:
         await client.get("/v1/orders/x", headers={"traceparent": traceparent})
-    (line,) = requests(capsys)
+    (line,) = requests(capsys.readouterr().out)
     assert len(line["trace_id"]) == 32
     assert (line["trace_id"] == TRACE_ID) is continued
 
@@ -125,7 +125,7 @@ async def test_the_line_of_a_request_has_its_outcome_and_neither_path_nor_query(
     async with serve(create_app(valid_settings())) as client:
         await client.get("/v1/orders/hunter2?limit=0&token=hunter2")
     out = capsys.readouterr().out
-    (line,) = [json.loads(line) for line in out.splitlines()]
+    (line,) = requests(out)
     wanted = {"method": "GET", "route": "/v1/orders/{order_id}", "status": 401, "severity": "INFO"}
     assert line.items() >= wanted.items()
     assert line["duration_ms"] >= 0
@@ -133,8 +133,24 @@ async def test_the_line_of_a_request_has_its_outcome_and_neither_path_nor_query(
     assert "hunter2" not in out
 
 
+@pytest.mark.control("structured-json-logs", "log-redaction")
+@pytest.mark.parametrize(
+    "path", ["/healthz/hunter2@example.com", "/healthz/live/hunter2", "/healthz/", "/healthz/LIVE"]
+)
+async def test_what_only_looks_like_a_probe_is_traffic_and_not_repeated(
+    capsys: pytest.CaptureFixture[str], path: str
+) -> None:
+    async with serve(create_app(valid_settings())) as client:
+        await client.get(path)
+    out = capsys.readouterr().out
+    (line,) = requests(out)
+    assert line["status"] == 404
+    assert "route" not in line
+    assert "hunter2" not in out
+
+
 async def test_only_probes_that_fail_leave_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     async with serve(create_app(valid_settings())) as client:
         await client.get("/healthz/live")
         await client.get("/healthz/ready")
-    assert [line["route"] for line in requests(capsys)] == ["/healthz/ready"]
+    assert [line["route"] for line in requests(capsys.readouterr().out)] == ["/healthz/ready"]

@@ -1,5 +1,6 @@
 """The end of a worker: what runs is finished or given back."""
 
+import json
 import os
 import subprocess
 import sys
@@ -11,9 +12,10 @@ import httpx
 import pytest
 
 from app import heartbeat
+from app.main import STARTUP_FAILURE
 from development import services
-from tests.support import ROOT, execute
-from tests.workers import Office, locked, office, running, worker
+from tests.support import ROOT, UNREACHABLE_DATABASE_URL, execute
+from tests.workers import PATIENCE_SECONDS, Office, locked, office, running, worker
 
 
 @pytest.fixture
@@ -87,6 +89,21 @@ def test_a_worker_is_healthy_while_its_loop_turns(tmp_path: Path, age_seconds: i
     assert asked.stdout == ""
     # It runs twice a minute in every pod.
     assert not [line for line in asked.stderr.splitlines() if "sqlalchemy" in line or "fastapi" in line]
+
+
+@pytest.mark.processes
+@pytest.mark.control("settings-validated-at-startup")
+@pytest.mark.parametrize(("name", "value"), [("SENTRY_DSN", "https://hunter2"), ("REDIS_URL", "hunter2")])
+def test_a_worker_that_cannot_start_says_so_in_one_line(name: str, value: str) -> None:
+    environment = {**os.environ, "ENVIRONMENT": "local", "DATABASE_URL": UNREACHABLE_DATABASE_URL, name: value}
+    words = [sys.executable, "-m", "app.worker"]
+    ended = subprocess.run(
+        words, capture_output=True, check=False, cwd=ROOT, env=environment, text=True, timeout=PATIENCE_SECONDS
+    )
+    assert (ended.returncode, ended.stderr) == (STARTUP_FAILURE, "")
+    (line,) = map(json.loads, ended.stdout.splitlines())
+    assert line["message"].startswith(f"cannot start: {name}: ")
+    assert "hunter2" not in ended.stdout
 
 
 @pytest.mark.services

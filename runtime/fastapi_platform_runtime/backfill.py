@@ -12,6 +12,7 @@ by the next one, and no row is written twice. Deliberately keeps no position of 
 Images that still run may add rows behind the walk that are not done: it is repeated until it finds less than a batch.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import Any
 
 from alembic import op
 from sqlalchemy import BindParameter, TextClause, bindparam, text
+from sqlalchemy.engine import AdaptedConnection
 
 PROGRESS = "fastapi_platform_progress"
 """Option of Alembic's context under which the runner says where progress is told."""
@@ -146,6 +148,14 @@ class _Walk:
             after = last
             if time.monotonic() - self.told >= TELL_EVERY_SECONDS:
                 self.tell()
+            self._pause()
+
+    def _pause(self) -> None:
+        """Wait; in the runner its event loop goes on meanwhile, which is what hears a signal."""
+        driver = self.connection.connection.dbapi_connection
+        if isinstance(driver, AdaptedConnection):
+            driver.run_async(lambda _: asyncio.sleep(self.pause_seconds))
+        else:
             time.sleep(self.pause_seconds)
 
     def tell(self) -> None:

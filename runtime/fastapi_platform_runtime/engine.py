@@ -13,14 +13,14 @@ https://www.pgbouncer.org/config.html#max_prepared_statements
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from enum import StrEnum
 from functools import partial
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
+
+from .tls import Protection, Tls
 
 DRIVER = "postgresql+asyncpg"
 PREFIX = "DATABASE_"
@@ -35,20 +35,6 @@ _CONNECTION_PARAMETERS = frozenset(
 
 class EngineSettingsError(ValueError):
     """The environment does not describe connections that can work. Names the variables, never a secret."""
-
-
-class Tls(StrEnum):
-    """How the connection is protected; libpq's words."""
-
-    DISABLE = "disable"
-    REQUIRE = "require"
-    VERIFY_CA = "verify-ca"
-    VERIFY_FULL = "verify-full"
-
-    @property
-    def verifies(self) -> bool:
-        """Whether the server's certificate is checked."""
-        return self in (Tls.VERIFY_CA, Tls.VERIFY_FULL)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +63,8 @@ class EngineSettings:
     statement_cache_size: int = 100
     """Prepared statements kept by each connection; 0 to 1,000, and no more than the pooler tracks."""
     tls: Tls | None = None
-    """How the connection is protected; what the address says (`sslmode`) when not set."""
+    """How the connection is protected; when not set what the address says (`sslmode`), else `PGSSLMODE`, else TLS only
+    where the server offers it, and unverified."""
     tls_ca_file: str | None = None
     """Certificates that sign the server's; needed to verify it."""
 
@@ -106,7 +93,7 @@ class EngineSettings:
 
     def problems(self) -> list[str]:
         """What cannot work together."""
-        return [*self._pooler_problems(), *self._tls_problems()]
+        return [*self._pooler_problems(), *self._protection.problems()]
 
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments of `create_async_engine`."""
@@ -122,8 +109,7 @@ class EngineSettings:
         }
 
     def _connect_arguments(self) -> dict[str, Any]:
-        tls = {"sslmode": self.tls, "sslrootcert": self.tls_ca_file}
-        query = {**self.url.query, **{name: str(value) for name, value in tls.items() if value is not None}}
+        query = {**self.url.query, **self._protection.parameters}
         arguments: dict[str, Any] = {
             # asyncpg understands libpq's parameters only inside an address, and not as keywords.
             "dsn": URL.create("postgresql", query=query).render_as_string(),
@@ -151,21 +137,10 @@ class EngineSettings:
             problems.append(f"DATABASE_URL: {', '.join(session)}: {fix}")
         return problems
 
-    def _tls_problems(self) -> list[str]:
-        stated = self.url.query.get("sslmode")
-        problems: list[str] = []
-        if self.tls is not None and stated is not None and self.tls != stated:
-            problems.append(f"DATABASE_TLS: got {self.tls}, but the address says sslmode={stated}; say it once")
-        mode = self.tls or stated
-        verifies = mode in (Tls.VERIFY_CA, Tls.VERIFY_FULL)
-        authority = self.tls_ca_file or self.url.query.get("sslrootcert")
-        if verifies and not authority:
-            problems.append(f"DATABASE_TLS_CA_FILE: want the file with the certificates that {mode} checks against")
-        if self.tls_ca_file and not verifies:
-            problems.append("DATABASE_TLS_CA_FILE: nothing is verified; want DATABASE_TLS verify-ca or verify-full")
-        if self.tls_ca_file and not Path(self.tls_ca_file).is_file():
-            problems.append(f"DATABASE_TLS_CA_FILE: there is no file {self.tls_ca_file}")
-        return problems
+    @property
+    def _protection(self) -> Protection:
+        stated = {name: each if isinstance(each, str) else each[-1] for name, each in self.url.query.items()}
+        return Protection(mode=self.tls, ca_file=self.tls_ca_file, address=stated)
 
 
 def _unique_name() -> str:
@@ -181,13 +156,6 @@ def _address(text: str) -> URL:
     if url.drivername not in _SCHEMES or not url.database:
         raise ValueError(_WANTED_URL)
     return url.set(drivername=DRIVER)
-
-
-def _tls(text: str) -> Tls:
-    try:
-        return Tls(text)
-    except ValueError:
-        raise ValueError(f"got {text}, want {', '.join(Tls)}") from None
 
 
 def _flag(text: str) -> bool:
@@ -223,6 +191,6 @@ _READERS: dict[str, Any] = {
     "pool_timeout_seconds": partial(_seconds, 60),
     "pooler_prepared_statements": partial(_whole, 0, 100_000),
     "statement_cache_size": partial(_whole, 0, 1000),
-    "tls": _tls,
+    "tls": Tls.read,
     "tls_ca_file": str,
 }

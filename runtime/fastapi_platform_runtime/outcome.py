@@ -5,6 +5,7 @@ last message also goes to the pod's termination log, where `kubectl describe` an
 statement, no value of a row and no address: only what the database itself calls the problem.
 """
 
+import contextlib
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -31,11 +32,11 @@ class Outcome(IntEnum):
         return made
 
     DONE = 0, "the schema is as this image needs it, or newer and compatible"
-    FAILED = 1, "a revision failed and was rolled back"
+    FAILED = 1, "a revision failed; what it did not commit by itself was rolled back"
     USAGE = 2, "options, DATABASE_URL or the revisions are wrong; nothing was changed"
     UNREACHABLE = 3, "no connection, or the login is refused"
     BUSY = 4, "another runner was still at work at the deadline"
-    LOCKED = 5, "a table stayed locked until the deadline; what needed it was rolled back"
+    LOCKED = 5, "a table stayed locked until the deadline; what was not committed was rolled back"
     BEHIND = 6, "verify: revisions are missing"
     AHEAD = 7, "the database is newer and does not declare this image compatible"
     POOLER = 8, "the address leads through a pooler"
@@ -69,10 +70,8 @@ class Report:
         severity = "ERROR" if outcome else "INFO"
         self.say("end", message, severity, outcome=outcome.name.lower(), exit_status=int(outcome))
         if self._termination_log.is_file():
-            try:
+            with contextlib.suppress(OSError):
                 self._termination_log.write_text(self._clean(message))
-            except OSError as exc:
-                raise SystemExit(int(outcome)) from exc
         return int(outcome)
 
     def _clean(self, message: str) -> str:

@@ -10,7 +10,7 @@ states its phase at the top of its file; a contract also states the oldest revis
 
 expand    adds; images of the revision before it go on working, and so do all that already could.
 backfill  moves data, each statement committed by itself, so it can be long, and must be repeatable.
-contract  takes away what images before `oldest_compatible` need.
+contract  takes away what images before `oldest_compatible` need; what an earlier one took away stays away.
 A revision without a phase declares nothing: it runs, and no older image is said to work on its schema.
 
 Deliberately knows one line of revisions only, no branches: several heads have no single answer to "which is older".
@@ -82,6 +82,19 @@ class History:
         pending = {each.id for each in self.pending(revision)}
         return frozenset(each.id for each in self.revisions if each.id not in pending)
 
+    def oldest_compatible(self, revision: Revision, declared: Mapping[str, str]) -> str:
+        """The oldest revision whose images may run on the schema after a revision; never older than before it.
+
+        Args:
+            revision: The one that is being applied.
+            declared: What the database already declares, by revision.
+        """
+        if revision.phase is None or revision.parent is None:
+            return revision.id
+        before, own = declared.get(revision.parent, revision.parent), revision.oldest_compatible
+        # What the image does not contain is older than all that it does: an earlier line, squashed since.
+        return before if own is None or (self.knows(before) and before not in self.upto(own)) else own
+
 
 def read(config: Config) -> History:
     """Read and check every revision of an image.
@@ -107,22 +120,10 @@ def read(config: Config) -> History:
             raise Stop(Outcome.USAGE, f"revision {after.id} {wanted}")
     history = History(tuple(found), scripts)
     for each in found:
-        if each.oldest_compatible is not None and each.oldest_compatible not in history.upto(each.id):
-            wanted = f"oldest_compatible is {each.oldest_compatible}, want a revision up to this one"
+        if each.oldest_compatible is not None and each.oldest_compatible not in history.upto(each.id) - {each.id}:
+            wanted = f"oldest_compatible is {each.oldest_compatible}, want a revision before this one"
             raise Misdeclared(each.script, wanted)
     return history
-
-
-def oldest_compatible(revision: Revision, declared: Mapping[str, str]) -> str:
-    """The oldest revision whose images may run on the schema after a revision.
-
-    Args:
-        revision: The one that is being applied.
-        declared: What the database already declares, by revision.
-    """
-    if revision.phase is None or revision.parent is None:
-        return revision.id
-    return revision.oldest_compatible or declared.get(revision.parent, revision.parent)
 
 
 def too_early(pending: tuple[Revision, ...], serving: frozenset[str]) -> Revision | None:

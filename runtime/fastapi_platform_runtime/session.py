@@ -2,7 +2,7 @@
 
 Owns the connection: that it is direct, its limits, the lock that lets one runner work at a time, and what the
 database's errors mean. Lock and work share the session, so that a runner which loses one has lost both. Deliberately
-keeps no pool.
+keeps no pool, and tries no connection again that fell silent: what the last statement did is then not known.
 
 How a pooler is told apart: Postgres names the process that serves a connection when it is opened, and again when asked.
 A pooler has to make up the first answer, because it is what a client cancels with, and passes on the second. So they
@@ -12,7 +12,9 @@ Sources: https://www.postgresql.org/docs/current/protocol-flow.html https://www.
 
 import asyncio
 import random
+import re
 import socket
+import ssl
 import time
 import zlib
 from collections.abc import AsyncGenerator
@@ -22,7 +24,7 @@ from typing import Any
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -32,13 +34,16 @@ CONNECT_TIMEOUT_SECONDS = 10.0
 LOCK_CLASS = 4_202_611
 """First half of the advisory lock's key; the second is the version table's name."""
 POLL_SECONDS = 0.2
+SILENCE_SECONDS = 5.0
+"""How much longer than the limit of a statement its answer is waited for: Postgres ends it, a dead network does not."""
 DEAD_CLIENT_SECONDS = 2
 """How soon Postgres notices that a runner was killed, and ends the statement that it left behind."""
 PASSING = ("55P03", "40P01", "40001")
 """Lock not available, deadlock, serialization failure: the same revision may succeed a moment later."""
 STATEMENT_TIMEOUT = "57014"
 NOT_NOW = (asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError, ConnectionError, TimeoutError, OSError)
-_REASONS = (
+_REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (ssl.SSLCertVerificationError, "its certificate cannot be verified"),
     (socket.gaierror, "its host name is not known"),
     (ConnectionRefusedError, "nothing listens at its host and port"),
     (TimeoutError, "no answer; a firewall or a network policy may be in between"),
@@ -67,19 +72,20 @@ class Deadline:
 
 
 @asynccontextmanager
-async def session(address: str, deadline: Deadline) -> AsyncGenerator[AsyncConnection]:
+async def session(address: str, deadline: Deadline, statement_seconds: float) -> AsyncGenerator[AsyncConnection]:
     """Open the session, without a transaction, and close it.
 
     Args:
         address: DSN of Postgres itself.
         deadline: Until when a database that cannot be reached is tried again.
+        statement_seconds: Longest that a statement takes; soon after a silent connection is closed. 0 for no bound.
 
     Raises:
         Stop: It cannot be reached, refuses the login, or is a pooler.
     """
 
     async def connect() -> object:
-        return await _connect(address, deadline)
+        return await _connect(address, deadline, statement_seconds + SILENCE_SECONDS if statement_seconds else None)
 
     engine = create_async_engine(
         "postgresql+asyncpg://", async_creator=connect, hide_parameters=True, poolclass=NullPool
@@ -128,8 +134,21 @@ def sqlstate(error: BaseException) -> str | None:
     return getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
 
 
-def told(error: DBAPIError) -> str:
-    """A database's error in its own words, without the values of a row."""
+def told(error: Exception) -> str:
+    """An error in its own words, without the values of a row, and without a statement."""
+    if isinstance(error, DBAPIError):
+        return _told_by_database(error)
+    if not isinstance(error, SQLAlchemyError):
+        return f"{type(error).__name__}: {error}"
+    cause = error.orig if isinstance(error, StatementError) and error.orig else error
+    # In quotes SQLAlchemy shows statements, or pieces of them.
+    said = str(cause.args[0]) if cause.args else ""
+    shown = re.split("['\"]", said)[0]
+    colon = r" (a colon in the text of a statement is written \:)" if "bind parameter" in shown else ""
+    return f"{type(cause).__name__}: {shown}{'…' if shown != said else ''}{colon}"
+
+
+def _told_by_database(error: DBAPIError) -> str:
     cause: Any = error.orig.__cause__ if error.orig else None
     code = sqlstate(error) or ""
     # Data exceptions and violated constraints quote what was in the row.
@@ -142,11 +161,12 @@ def told(error: DBAPIError) -> str:
     return f"{str(message).partition(chr(10))[0]} ({code})"
 
 
-async def _connect(address: str, deadline: Deadline) -> object:
+async def _connect(address: str, deadline: Deadline, answer_seconds: float | None) -> object:
     pause = POLL_SECONDS
     while True:
         try:
-            return await _direct(address, min(CONNECT_TIMEOUT_SECONDS, deadline.left_seconds + 1))
+            async with asyncio.timeout(min(CONNECT_TIMEOUT_SECONDS, deadline.left_seconds + 1)):
+                return await _direct(address, answer_seconds)
         except NOT_NOW as exc:
             if deadline.left_seconds < pause:
                 raise Stop(Outcome.UNREACHABLE, f"cannot reach the database: {_why(exc)}") from exc
@@ -163,24 +183,27 @@ async def _connect(address: str, deadline: Deadline) -> object:
 def _why(error: BaseException) -> str:
     """What to look at first; the address itself is not shown."""
     name = type(error).__name__
+    if "rejected SSL upgrade" in str(error):
+        return "it offers no TLS, which DATABASE_TLS or sslmode wants"
     return next((f"{why} ({name})" for kind, why in _REASONS if isinstance(error, kind)), name)
 
 
-async def _direct(address: str, timeout_seconds: float) -> object:
-    connection = await _driver.connect(dsn=address, timeout=timeout_seconds)
+async def _direct(address: str, answer_seconds: float | None) -> object:
+    connection = await _driver.connect(dsn=address, command_timeout=answer_seconds)
     try:
         await connection.execute(_ask_for_pooler(connection.get_server_pid()))
         await connection.execute(f"SET client_connection_check_interval = '{DEAD_CLIENT_SECONDS}s'")
-    except asyncpg.PostgresError as exc:
-        connection.terminate()
+    except BaseException as exc:
         state: Any = getattr(exc, "sqlstate", None)
+        if state == "42704":  # Postgres before 14 does not know the setting.
+            return connection
+        connection.terminate()
         if state == _POOLER:
             raise Stop(
                 Outcome.POOLER, "DATABASE_URL leads through a connection pooler, which would lose the migration's "
                 "lock; give the address of Postgres itself"
             ) from exc
-        if state != "42704":  # Postgres before 14 does not know the setting.
-            raise
+        raise
     return connection
 
 

@@ -5,20 +5,20 @@ oldest revision whose images may run on the schema after it. Both are written in
 Deliberately keeps all rows: they are the history of the schema, and an image may be any age.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, MigrationStep
-from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Connection, DateTime, MetaData, Table, Text, func, inspect, select
 from sqlalchemy.dialects.postgresql import insert
 
 from .backfill import PROGRESS, Progress
 from .outcome import Outcome, Stop
-from .revisions import Phase, Revision, oldest_compatible
+from .revisions import History, Phase, Revision
 
 DECLARATIONS = "fastapi_platform_schema"
 
@@ -77,28 +77,38 @@ def look(connection: Connection, place: Place) -> State:
     return State(heads[0] if heads else None, declared)
 
 
-def apply(
-    connection: Connection, place: Place, scripts: ScriptDirectory, revision: Revision, progress: Progress
-) -> None:
+@dataclass(slots=True)
+class Step:
+    """One revision that is being applied."""
+
+    revision: Revision
+    progress: Progress
+    committed: bool = False
+    """Whether some of it may be committed already, by itself, and stays whatever becomes of the rest."""
+
+
+def apply(connection: Connection, place: Place, history: History, step: Step) -> None:
     """Apply one revision and declare it, in one transaction; a backfill commits each of its statements."""
+    scripts, revision = history.scripts, step.revision
     declared = look(connection, place).declared
     connection.rollback()
 
-    def steps(_heads: object, context: MigrationContext) -> list[MigrationStep]:
-        step = MigrationStep.upgrade_from_script(scripts.revision_map, revision.script)
+    def steps(_heads: object, context: Any) -> list[MigrationStep]:
+        upgrade = MigrationStep.upgrade_from_script(scripts.revision_map, revision.script)
+        context.autocommit_block = _noted(context.autocommit_block, step)
         if revision.phase is Phase.BACKFILL:
-            step.migration_fn = _autocommitted(step.migration_fn, context)
-        return [step]
+            upgrade.migration_fn = _autocommitted(upgrade.migration_fn, context)
+        return [upgrade]
 
     def declare(*_: object, **applied: Any) -> None:
         table, into = place.declarations, applied["ctx"].connection
         if into is not None:
             table.create(into, checkfirst=True)
-            values = {"phase": revision.phase, "oldest_compatible": oldest_compatible(revision, declared)}
+            values = {"phase": revision.phase, "oldest_compatible": history.oldest_compatible(revision, declared)}
             row = insert(table).values(revision=revision.id, **values)
             into.execute(row.on_conflict_do_update(index_elements=["revision"], set_=values))
 
-    options: dict[str, Any] = {PROGRESS: progress}
+    options: dict[str, Any] = {PROGRESS: step.progress}
     with EnvironmentContext(Config(), scripts, fn=steps) as environment:
         environment.configure(
             connection=connection,
@@ -110,6 +120,26 @@ def apply(
         )
         with environment.begin_transaction():
             environment.run_migrations()
+
+
+def _noted(block: Callable[[], AbstractContextManager[None]], step: Step) -> Callable[..., Any]:
+    """Alembic's `autocommit_block`, which also may stand inside itself: a backfill is one already."""
+    inside = False
+
+    @contextmanager
+    def noted() -> Generator[None]:
+        nonlocal inside
+        if inside:
+            yield
+            return
+        inside = step.committed = True
+        try:
+            with block():
+                yield
+        finally:
+            inside = False
+
+    return noted
 
 
 def _autocommitted(migrate: Callable[..., Any], context: MigrationContext) -> Callable[..., Any]:

@@ -5,7 +5,10 @@ import pytest
 from fastapi_platform.planning import process
 from fastapi_platform.planning.probes import Probes
 from fastapi_platform.planning.process import ProcessModel, Server
-from fastapi_platform_runtime import health, serve
+from fastapi_platform_policy.program import Program
+from fastapi_platform_policy.record import at, mapping, text
+from fastapi_platform_runtime import health, migrate, serve
+from tests.conftest import STACKS
 
 
 def understood(model: ProcessModel, port: int = 8000) -> dict[str, object]:
@@ -48,6 +51,24 @@ def test_an_option_left_out_means_what_it_means_to_the_platform():
     platform = understood(ProcessModel(server=Server.RUNTIME))
     by_hand = vars(serve.parser().parse_args([ProcessModel().app, "--factory"]))
     assert {name for name, value in by_hand.items() if value != platform[name]} == {"host"}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_migration_runner_gives_up_before_its_job_is_ended(
+    stack: str, recorded_stacks: dict[str, Program], monkeypatch: pytest.MonkeyPatch
+):
+    """Ended by Kubernetes, it says neither what it waited for, nor that it rolled back."""
+    program = recorded_stacks[stack]
+    (job,) = program.of_kind("Job")
+    container = at(job.at("spec", "template", "spec", "containers"), 0)
+    assert at(container, "command", 2) == migrate.__name__
+    from_ = at(container, "envFrom", 0, "configMapRef", "name")
+    (settings,) = (each for each in program.of_kind("ConfigMap") if each.at("metadata", "name") == from_)
+    for name, value in mapping(settings.at("data")).items():
+        monkeypatch.setenv(name, text(value))
+    ends_seconds = job.at("spec", "activeDeadlineSeconds")
+    assert isinstance(ends_seconds, int | float)
+    assert ends_seconds - migrate.parser().parse_args([]).deadline >= 60
 
 
 def test_probes_are_answered_where_the_platform_asks_and_in_time():

@@ -95,7 +95,8 @@ def test_zizmor_would_find_a_title_that_is_run(tmp_path: Path):
 
 def test_the_scripts_are_sound():
     scripts = [file for folder in (".ci", ".ci/image") for file in sorted((ROOT / folder).iterdir()) if file.is_file()]
-    assert len(scripts) > 5
+    scripts += (ROOT / "tests/cluster").glob("*.sh")
+    assert len(scripts) > 8
     done = run("shellcheck", "--external-sources", *scripts)
     assert (done.returncode, done.stdout) == (0, "")
 

@@ -199,7 +199,11 @@ KNOBS: list[tuple[str, Any, set[tuple[str, str]]]] = [
         ("NetworkPolicy", "service-network"), ("NetworkPolicy", "migration-network"),
         ("NetworkPolicy", "worker-jobs-network"),
     }),
-    ("migrations.deadline_seconds", 600, {("Job", "migration-job")}),
+    # The runner is told its share of it. What waits for the gate depends on its ConfigMap, and changes no further.
+    ("migrations.deadline_seconds", 600, {
+        SERVICE, WORKER, ("BackgroundWorker", "worker-jobs"), ("FastApiService", "service"),
+        ("ConfigMap", "migration-config"), ("Job", "migration-job"),
+    }),
     ("namespace.pod_security_version", "v1.34", {("NamespacePatch", "namespace-labels")}),
     ("workers.emails", {"command": ["w"]}, {
         ("BackgroundWorker", "worker-emails"), ("ConfigMap", "worker-emails-config"),

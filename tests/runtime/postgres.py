@@ -3,12 +3,13 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,10 @@ NO_POSTGRES = "needs Postgres' programs: apt-get install postgresql"
 NO_PGBOUNCER = "needs PgBouncer: apt-get install pgbouncer"
 USER = "postgres" if os.getuid() == 0 else None
 """Who runs the servers: Postgres refuses root."""
+CREATE = 'phase = "expand"|op.execute("CREATE TABLE orders (id int)")'
+SLOW = 'phase = "expand"|op.execute("CREATE TABLE half (id int)"); op.execute("SELECT pg_sleep(3)")'
+CURRENT = "SELECT version_num FROM alembic_version"
+TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
 _driver: Any = asyncpg
 
 
@@ -50,8 +55,8 @@ class Postgres:
 
 
 @contextmanager
-def postgres(folder: Path) -> Generator[Postgres]:
-    """Start a server, and stop it."""
+def postgres(folder: Path, certificate: Path | None = None) -> Generator[Postgres]:
+    """Start a server, with TLS when there is a certificate with its key beside it, and stop it."""
     bin_ = programs()
     assert bin_ is not None
     folder.mkdir(exist_ok=True)
@@ -60,6 +65,14 @@ def postgres(folder: Path) -> Generator[Postgres]:
         shutil.chown(folder, USER)
     server, data = Postgres(free_port()), str(folder / "data")
     options = f"-p {server.port} -c listen_addresses=127.0.0.1 -c fsync=off -k {folder}"
+    if certificate:
+        for each in (certificate, certificate.with_suffix(".key")):
+            shutil.copy(each, folder)
+            if USER:
+                shutil.chown(folder / each.name, USER)
+        (folder / certificate.with_suffix(".key").name).chmod(0o600)
+        own = folder / certificate.name
+        options += f" -c ssl=on -c ssl_cert_file={own} -c ssl_key_file={own.with_suffix('.key')}"
     _run(bin_ / "initdb", "-A", "scram-sha-256", "-U", "postgres", f"--pwfile={folder}/password", "-D", data)
     _run(bin_ / "pg_ctl", "-D", data, "-l", str(folder / "log"), "-o", options, "-w", "start")
     try:
@@ -72,11 +85,12 @@ def postgres(folder: Path) -> Generator[Postgres]:
 def pgbouncer(folder: Path, server: Postgres, mode: str) -> Generator[int]:
     """Start a pooler in front of a server, and give its port."""
     port = free_port()
+    pooling = "pool_mode = transaction\nmax_prepared_statements = 100" if mode == "tracking" else f"pool_mode = {mode}"
     folder.mkdir()
     (folder / "users").write_text(f'"postgres" "{PASSWORD}"\n')
     (folder / "ini").write_text(
         f"[databases]\n* = host=127.0.0.1 port={server.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
-        f"listen_port = {port}\nunix_socket_dir =\nauth_type = plain\nauth_file = {folder}/users\npool_mode = {mode}\n"
+        f"listen_port = {port}\nunix_socket_dir =\nauth_type = plain\nauth_file = {folder}/users\n{pooling}\n"
     )
     if USER:
         shutil.chown(folder, USER)
@@ -87,6 +101,13 @@ def pgbouncer(folder: Path, server: Postgres, mode: str) -> Generator[int]:
     finally:
         process.kill()
         process.wait()
+
+
+def pgbouncer_tracks_statements() -> bool:
+    """Whether the installed one knows prepared statements in transaction mode, which is from 1.21 on."""
+    told = subprocess.run(["pgbouncer", "--version"], capture_output=True, text=True, check=True)
+    major, minor = re.findall(r"\d+", told.stdout)[:2]
+    return (int(major), int(minor)) >= (1, 21)
 
 
 def _listening(port: int) -> None:
@@ -128,6 +149,14 @@ def image(folder: Path, *revisions: str) -> Path:
             f"def upgrade():\n    {lines}\n"
         )
     return folder
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait until something is true."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @dataclass(frozen=True)

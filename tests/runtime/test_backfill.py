@@ -118,15 +118,17 @@ def test_after_a_kill_in_the_middle_the_next_run_writes_the_rest_and_nothing_twi
     assert query(database, WRONG.format(rows=rows)) == [0]
 
 
-def test_a_signal_ends_a_backfill_between_two_batches(database: str, tmp_path: Path):
+@pytest.mark.parametrize("pause_seconds", [0.05, 60])
+def test_a_signal_ends_a_backfill_between_two_batches(pause_seconds: float, database: str, tmp_path: Path):
+    """At once, and not after the pause: Kubernetes kills what does not end."""
     filled(database, tmp_path, 10_000)
-    slow = 'set_="code = upper(sku)", where="code IS NULL", rows=10, pause_seconds=0.05'
+    slow = f'set_="code = upper(sku)", where="code IS NULL", rows=10, pause_seconds={pause_seconds}'
     run = start(database, image(tmp_path, CREATE, ADD, backfill(slow)))
     deadline = time.monotonic() + 30
     while not query(database, "SELECT count(*) FROM orders WHERE code IS NOT NULL")[0]:
         assert time.monotonic() < deadline
     run.terminate()
-    done = ended(run)
+    done = ended(run, timeout_seconds=25)
     assert done.status == Outcome.TERMINATED
     assert query(database, "SELECT count(*) % 10 FROM orders WHERE code IS NOT NULL") == [0]
 

@@ -74,6 +74,7 @@ def test_parameters_of_the_address_reach_the_driver_inside_an_address():
         ({"tls": "require", "tls_ca_file": __file__}, "DATABASE_TLS_CA_FILE: nothing is verified"),
         ({"tls": "verify-ca", "tls_ca_file": "/nowhere"}, "DATABASE_TLS_CA_FILE: there is no file /nowhere"),
         ({"url": f"{URL}?sslmode=disable", "tls": "require"}, "DATABASE_TLS: got require, but the address says"),
+        ({"url": f"{URL}?sslmode=requier"}, "DATABASE_URL: got sslmode=requier, want disable, allow, prefer, require"),
         ({"pooler_prepared_statements": "50"}, "DATABASE_STATEMENT_CACHE_SIZE: got 100, want 50 or fewer"),
         ({"url": f"{URL}?search_path=x", "pooler_prepared_statements": "200"}, "DATABASE_URL: search_path: a pooler"),
     ],
@@ -120,6 +121,14 @@ def concurrent_sums(arguments: dict[str, Any]) -> list[int]:
 @pytest.mark.services
 def test_the_arguments_work_on_a_real_database(database: str):
     assert concurrent_sums(settings(database).arguments()) == [5 * number for number in range(20)]
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("pooled", ["tracking", "session"], indirect=True)
+def test_the_arguments_work_through_a_pooler_that_keeps_prepared_statements(pooled: str):
+    """With names of their own, which a pooler that tracks none would give to another client."""
+    tracked = settings(pooled, pooler_prepared_statements="100")
+    assert concurrent_sums(tracked.arguments()) == [5 * number for number in range(20)]
 
 
 @pytest.mark.services

@@ -131,6 +131,9 @@ GOOD = [
     (BACKFILL, sql("DROP INDEX CONCURRENTLY IF EXISTS one", "CREATE INDEX CONCURRENTLY one ON orders (sku)")),
     (BACKFILL, sql(f"{ALTER} VALIDATE CONSTRAINT one")),
     (BACKFILL, sql("UPDATE orders SET sku = 'x' WHERE id IN (SELECT id FROM orders WHERE sku IS NULL LIMIT 100)")),
+    (BACKFILL, sql("UPDATE orders SET sku = 'x' WHERE id BETWEEN 1 AND 1000 AND sku IS NULL")),
+    (BACKFILL, sql("UPDATE orders SET sku = 'x' WHERE sku IS NULL AND id >= 1 AND id < 1000")),
+    (BACKFILL, sql("DELETE FROM orders WHERE orders.id<=1000 AND orders.id>1")),
 ]
 
 
@@ -139,7 +142,17 @@ def test_what_is_safe_in_its_phase_is_let_through(phase: str, body: str, judge: 
     assert judge(phase, body) == []
 
 
+AGAIN = "CREATE TABLE orders (id int)"
 IN_ITS_PHASE = [
+    (EXPAND, sql("DROP TABLE orders", AGAIN), "ban-drop-table"),
+    (EXPAND, sql(f"{ALTER} RENAME TO bought", AGAIN), "renaming-table"),
+    (EXPAND, sql("CREATE TABLE IF NOT EXISTS orders (id int)", f"{ALTER} DROP COLUMN sku"), "ban-drop-column"),
+    (EXPAND, sql("CREATE TABLE IF NOT EXISTS\n  orders (id int)", "CREATE INDEX one ON orders (sku)"),
+     "require-concurrent-index-creation"),
+    (EXPAND, sql("CREATE TABLE carts (id int)", "DROP TABLE carts, orders"), "ban-drop-table"),
+    (EXPAND, sql("CREATE TABLE carts (id int)", "TRUNCATE carts, orders"), "blocking-statement"),
+    (EXPAND, sql(AGAIN, f"{ALTER} RENAME TO carts", f"{ALTER} DROP COLUMN sku"), "ban-drop-column"),
+    (EXPAND, sql(AGAIN, "DROP TABLE orders", f"{ALTER} DROP COLUMN sku"), "ban-drop-column"),
     (EXPAND, sql(f"{ALTER} VALIDATE CONSTRAINT one", f"{ALTER} ALTER COLUMN sku SET NOT NULL"),
      "adding-not-nullable-field"),
     (EXPAND, sql(f"{ALTER} ADD CONSTRAINT one CHECK (id > 0) NOT VALID", f"{ALTER} VALIDATE CONSTRAINT one"),
@@ -148,7 +161,12 @@ IN_ITS_PHASE = [
     (EXPAND, sql(f"{ALTER} ADD COLUMN n int") + "\n" + outside("DROP INDEX CONCURRENTLY one"), "half-committed"),
     (EXPAND, sql("CREATE TABLE a (id int)", "CREATE INDEX one ON orders (id)"), "require-concurrent-index-creation"),
     (BACKFILL, sql("UPDATE orders SET sku = 'x'"), "unbounded-write"),
-    (BACKFILL, sql("UPDATE orders SET sku = ' WHERE '"), "unbounded-write"),
+    (BACKFILL, sql("UPDATE orders SET sku = ' LIMIT 1'"), "unbounded-write"),
+    (BACKFILL, sql("UPDATE orders SET sku = 'x' WHERE sku IS NULL"), "unbounded-write"),
+    (BACKFILL, sql("DELETE FROM orders WHERE id > 0"), "unbounded-write"),
+    (BACKFILL, sql("DELETE FROM orders WHERE id > 0 AND sku < 'x'"), "unbounded-write"),
+    (BACKFILL, sql("DELETE FROM orders WHERE id > 0 AND id <> 7"), "unbounded-write"),
+    (BACKFILL, sql("DELETE FROM orders WHERE id IN (SELECT id FROM orders LIMIT ALL)"), "unbounded-write"),
     (BACKFILL, sql(f"{ALTER} ADD COLUMN n int"), "schema-in-backfill"),
     (EXPAND, IN_BATCHES, "data-in-schema-revision"),
 ]

@@ -8,7 +8,7 @@ import pytest
 
 from fastapi_platform_runtime import migrate, revisions
 from fastapi_platform_runtime.outcome import LONGEST_MESSAGE, Outcome, Report, secrets_of
-from fastapi_platform_runtime.revisions import Phase, Revision
+from fastapi_platform_runtime.revisions import History, Phase, Revision
 from tests.runtime.postgres import image
 
 EXPAND = 'phase = "expand"|pass'
@@ -43,6 +43,7 @@ def test_skip_looks_at_nothing(run: Any):
         ('phase = "contract"|pass', "revision 0002: a contract, and only a contract, states oldest_compatible"),
         ('phase = "expand"; oldest_compatible = "0001"|pass', "revision 0002: a contract, and only a contract"),
         ('phase = "contract"; oldest_compatible = "0003"|pass', "revision 0002: oldest_compatible is 0003"),
+        ('phase = "contract"; oldest_compatible = "0002"|pass', "oldest_compatible is 0002, want a revision before"),
         ('down_revision = None|pass', "does not follow the one before it: want one line of revisions"),
         ('down_revision = ("0001", "0009")|pass', "cannot read the revisions"),
         ("this is no Python|pass", "cannot read the revisions: SyntaxError"),
@@ -94,6 +95,19 @@ def test_help_says_what_is_needed_and_how_it_ends(capsys: pytest.CaptureFixture[
     assert all(f"  {int(each):<4} {each.name.lower()} " in shown for each in Outcome)
 
 
+def test_what_starts_the_runner_may_say_when_it_gives_up(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    assert migrate.parser().parse_args([]).deadline == 600
+    monkeypatch.setenv("MIGRATION_DEADLINE_SECONDS", "240")
+    assert migrate.parser().parse_args([]).deadline == 240
+    assert migrate.parser().parse_args(["--deadline", "7"]).deadline == 7
+    monkeypatch.setenv("MIGRATION_DEADLINE_SECONDS", "soon")
+    with pytest.raises(SystemExit):
+        migrate.main([])
+    assert "want seconds from 0 to 86400, got soon" in capsys.readouterr().err
+
+
 def test_a_secret_that_is_too_short_to_hide_is_not_shown_by_hiding_it(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ):
@@ -125,6 +139,12 @@ def revision(number: int, phase: Phase | None, oldest: str | None = None) -> Rev
     return Revision(f"{number:04}", parent, "", phase, oldest, script)
 
 
+def history(*last: Revision) -> History:
+    """Revisions of which the last ones are given, and those before them are expands."""
+    scripts: Any = None
+    return History((*(revision(number, Phase.EXPAND) for number in range(1, int(last[0].id))), *last), scripts)
+
+
 @pytest.mark.parametrize(
     ("made", "declared", "oldest"),
     [
@@ -133,11 +153,15 @@ def revision(number: int, phase: Phase | None, oldest: str | None = None) -> Rev
         (revision(3, Phase.EXPAND), {"0002": "0001"}, "0001"),
         (revision(3, Phase.BACKFILL), {"0002": "0001"}, "0001"),
         (revision(3, Phase.CONTRACT, "0002"), {"0002": "0001"}, "0002"),
+        (revision(5, Phase.CONTRACT, "0001"), {"0003": "0002", "0004": "0002"}, "0002"),
+        (revision(5, Phase.CONTRACT, "0001"), {}, "0004"),
+        (revision(5, Phase.CONTRACT, "0001"), {"0004": "before-a-squash"}, "0001"),
+        (revision(3, Phase.EXPAND), {"0002": "before-a-squash"}, "before-a-squash"),
         (revision(3, None), {"0002": "0001"}, "0003"),
     ],
 )
 def test_what_a_revision_declares_follows_from_its_phase(made: Revision, declared: dict[str, str], oldest: str):
-    assert revisions.oldest_compatible(made, declared) == oldest
+    assert history(made).oldest_compatible(made, declared) == oldest
 
 
 def test_a_contract_waits_for_the_release_that_no_longer_needs_what_it_takes():

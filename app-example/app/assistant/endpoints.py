@@ -4,6 +4,7 @@ Owns the path, what its description says, and who gets it: whom the flag `assist
 nothing else: one call to the service.
 """
 
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -13,6 +14,7 @@ from app.assistant.event_stream import EventStream
 from app.assistant.schemas import ReplyCreate
 from app.assistant.service import Assistant
 from app.auth.identity import CurrentIdentity
+from app.error_reports import CurrentErrorReports
 from app.errors import PROBLEM_RESPONSES
 from app.flags import CurrentFlags, require_flag
 from app.settings import Settings
@@ -61,6 +63,12 @@ router = APIRouter(
 
 # Not `EventStream`, whose media type the framework would describe as one string.
 @router.post("/replies", response_class=Response, responses=STREAM_RESPONSES, status_code=HTTPStatus.OK)
-async def reply(body: ReplyCreate, assistant: Assistant) -> EventStream:
+async def reply(
+    body: ReplyCreate, identity: CurrentIdentity, assistant: Assistant, reports: CurrentErrorReports
+) -> EventStream:
     """Let the assistant reply, piece by piece."""
-    return EventStream(assistant.reply(body.messages), max_seconds=assistant.stream_max_seconds)
+    return EventStream(
+        assistant.reply(identity, body.messages),
+        max_seconds=assistant.stream_max_seconds,
+        report=partial(reports.capture, where=f"{router.prefix}/replies"),
+    )

@@ -10,7 +10,7 @@ Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
 import asyncio
 import logging
 import math
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from http import HTTPStatus
 from typing import Any
@@ -27,11 +27,14 @@ from app.assistant.model import Event
 from app.assistant.schemas import Delta, Done
 from app.assistant.turns import BusyError
 from app.outbound import UpstreamUnavailableError
+from app.shares import ShareExceededError
 
 DRAIN_SECONDS = 5.0
 """What a stream gets to end by itself when the process drains: the platform's lame duck, in which it serves anyway."""
 KEEP_ALIVE_SECONDS = 5.0
 """Longest silence on the wire; below the time in which any load balancer gives up on one."""
+SHARE_RETRY_SECONDS = 5
+"""When a caller should ask again who has too many replies under way."""
 LAST_WORD_SECONDS = 5.0
 """What a client that reads slowly gets for the rest, when the stream's time is over."""
 
@@ -52,14 +55,16 @@ class EventStream(StreamingResponse):
         reply: AbstractAsyncContextManager[AsyncGenerator[Event]],
         *,
         max_seconds: float,
+        report: Callable[[Exception], None],
     ) -> None:
-        """Take the reply, which the stream enters and leaves, and how long it may take.
+        """Take the reply, which the stream enters and leaves, how long it may take, and who hears of our mistakes.
 
         Whatever entering raises is raised before an answer has begun, and becomes one with a status of its own.
         """
         super().__init__(_nothing(), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         self._reply = reply
         self._max_seconds = max_seconds
+        self._report = report
 
     async def stream_response(self, send: Send) -> None:
         """Send the reply; called beside a watch for the client's leaving, and cancelled by it."""
@@ -83,6 +88,12 @@ class EventStream(StreamingResponse):
                 detail="The assistant is busy; try again later.",
                 headers={"Retry-After": str(math.ceil(exc.retry_after_seconds))},
             ) from None
+        except ShareExceededError:
+            raise HTTPException(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                detail="As many of your replies are under way as one may have.",
+                headers={"Retry-After": str(SHARE_RETRY_SECONDS)},
+            ) from None
 
     async def _forward(self, events: AsyncGenerator[Event], send: Send) -> None:
         told = asyncio.create_task(_told_to_end(self._max_seconds))
@@ -92,7 +103,7 @@ class EventStream(StreamingResponse):
                 item = item or asyncio.create_task(_next(events))
                 await asyncio.wait({item, told}, timeout=KEEP_ALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
                 if item.done():
-                    event, item = _result(item), None
+                    event, item = self._result(item), None
                     if event is None:
                         return
                     await _send(send, event)
@@ -103,6 +114,18 @@ class EventStream(StreamingResponse):
                     await _send(send, KEEPALIVE_COMMENT)
         finally:
             await _cancel(item, told)
+
+    def _result(self, item: asyncio.Task[Event | None]) -> bytes | None:
+        """Encode what came; None at the end. A failure is the last event: the status was sent long ago."""
+        try:
+            event = item.result()
+        except UpstreamUnavailableError as exc:
+            return _error(errors.upstream_problem(exc))
+        except Exception as exc:
+            _logger.exception("unhandled error in a stream")
+            self._report(exc)
+            return _error(errors.problem(HTTPStatus.INTERNAL_SERVER_ERROR))
+        return None if event is None else format_sse_event(event=_NAMES[type(event)], data_str=event.model_dump_json())
 
 
 async def _told_to_end(max_seconds: float) -> bytes:
@@ -118,18 +141,6 @@ async def _told_to_end(max_seconds: float) -> bytes:
 
 async def _next(events: AsyncGenerator[Event]) -> Event | None:
     return await anext(events, None)
-
-
-def _result(item: asyncio.Task[Event | None]) -> bytes | None:
-    """Encode what came; None at the end. A failure is the last event: the status was sent long ago."""
-    try:
-        event = item.result()
-    except UpstreamUnavailableError as exc:
-        return _error(errors.upstream_problem(exc))
-    except Exception:
-        _logger.exception("unhandled error in a stream")
-        return _error(errors.problem(HTTPStatus.INTERNAL_SERVER_ERROR))
-    return None if event is None else format_sse_event(event=_NAMES[type(event)], data_str=event.model_dump_json())
 
 
 def _error(problem: errors.Problem) -> bytes:

@@ -1,7 +1,7 @@
 """What one can do with the assistant.
 
-Owns the order of things: a turn first, then the model. Lives as long as the process and needs no database, so that no
-connection is held while a model thinks. Deliberately knows no HTTP.
+Owns the order of things: the caller's share, a turn, the model. Lives as long as the process and needs no database, so
+that no connection is held while a model thinks. Deliberately knows no HTTP.
 """
 
 from collections.abc import AsyncGenerator, Sequence
@@ -13,8 +13,13 @@ from fastapi import Depends, Request
 from app.assistant.model import Event, Model, choose_model
 from app.assistant.schemas import Message
 from app.assistant.turns import Turns
+from app.auth.tokens import Identity
 from app.outbound import Outbound
 from app.settings import Settings
+from app.shares import Shares
+
+REPLIES_PER_USER = 2
+"""Replies that one user of a process waits for or reads at the same time: two windows, and never all turns."""
 
 
 class AssistantService:
@@ -23,19 +28,22 @@ class AssistantService:
     def __init__(self, model: Model, turns: Turns, *, stream_max_seconds: float) -> None:
         """Take the model, the turns, and how long a reply may take."""
         self._model = model
+        self._shares = Shares(REPLIES_PER_USER)
         self.turns = turns
         self.stream_max_seconds = stream_max_seconds
 
     @asynccontextmanager
-    async def reply(self, messages: Sequence[Message]) -> AsyncGenerator[AsyncGenerator[Event]]:
+    async def reply(self, identity: Identity, messages: Sequence[Message]) -> AsyncGenerator[AsyncGenerator[Event]]:
         """Give the model's reply as it is made; entered once the model has accepted, left it makes no more.
 
         Raises:
+            ShareExceededError: The caller has as many replies as one may have.
             BusyError: There is no turn to be had soon.
             UpstreamUnavailableError: The model does not accept, or breaks off.
         """
-        async with self.turns.turn(), self._model.reply(messages) as events:
-            yield events
+        with self._shares.taken(identity.user_id):
+            async with self.turns.turn(), self._model.reply(messages) as events:
+                yield events
 
 
 def open_assistant(settings: Settings, outbound: Outbound) -> AssistantService:

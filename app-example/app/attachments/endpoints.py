@@ -17,35 +17,33 @@ from app.attachments.content import ACCEPTED
 from app.attachments.schemas import AttachmentList, AttachmentRead
 from app.attachments.service import AttachmentNotFoundError, Attachments, TooManyAttachmentsError
 from app.attachments.upload import FORM, Upload
-from app.auth.identity import CurrentIdentity
+from app.edge.responses import DOWNLOAD_HEADERS
 from app.errors import PROBLEM_RESPONSES
-from app.storage import StorageError
+from app.idempotency import CurrentIdempotencyKey
 
 router = APIRouter(prefix="/v1/orders/{order_id}/attachments", tags=["attachments"], responses=PROBLEM_RESPONSES)
-
-DOWNLOAD_HEADERS = {
-    "Cache-Control": "private, no-store",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 @router.post("", status_code=HTTPStatus.CREATED, openapi_extra=FORM)
 async def add_attachment(
-    order_id: UUID, identity: CurrentIdentity, file: Upload, attachments: Attachments, response: Response
+    order_id: UUID,
+    key: CurrentIdempotencyKey,
+    file: Upload,
+    attachments: Attachments,
+    response: Response,
 ) -> AttachmentRead:
     """Attach a file to an order: PDF, JPEG, PNG or WebP, judged by its content."""
     with _problems():
-        attachment = await attachments.add(identity, order_id, file)
+        attachment = await attachments.add(order_id, file, key)
     response.headers["Location"] = f"/v1/orders/{order_id}/attachments/{attachment.id}"
     return attachment
 
 
 @router.get("")
-async def list_attachments(order_id: UUID, identity: CurrentIdentity, attachments: Attachments) -> AttachmentList:
+async def list_attachments(order_id: UUID, attachments: Attachments) -> AttachmentList:
     """Return the files of an order."""
     with _problems():
-        return await attachments.list(identity, order_id)
+        return await attachments.list(order_id)
 
 
 @router.get(
@@ -53,12 +51,10 @@ async def list_attachments(order_id: UUID, identity: CurrentIdentity, attachment
     response_class=StreamingResponse,
     responses={200: {"description": "The file.", "content": {kind: {} for kind in ACCEPTED}}},
 )
-async def download_attachment(
-    order_id: UUID, attachment_id: UUID, identity: CurrentIdentity, attachments: Attachments
-) -> StreamingResponse:
+async def download_attachment(order_id: UUID, attachment_id: UUID, attachments: Attachments) -> StreamingResponse:
     """Return a file as a download."""
     with _problems():
-        download = await attachments.open(identity, order_id, attachment_id)
+        download = await attachments.open(order_id, attachment_id)
     headers = {
         **DOWNLOAD_HEADERS,
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(download.attachment.name, safe='')}",
@@ -68,12 +64,10 @@ async def download_attachment(
 
 
 @router.delete("/{attachment_id}", status_code=HTTPStatus.NO_CONTENT)
-async def remove_attachment(
-    order_id: UUID, attachment_id: UUID, identity: CurrentIdentity, attachments: Attachments
-) -> None:
+async def remove_attachment(order_id: UUID, attachment_id: UUID, attachments: Attachments) -> None:
     """Remove a file for good."""
     with _problems():
-        await attachments.remove(identity, order_id, attachment_id)
+        await attachments.remove(order_id, attachment_id)
 
 
 @contextmanager
@@ -84,7 +78,3 @@ def _problems() -> Generator[None]:
         raise HTTPException(HTTPStatus.NOT_FOUND, detail="There is no such order or attachment.") from None
     except TooManyAttachmentsError:
         raise HTTPException(HTTPStatus.CONFLICT, detail="The order has as many attachments as it may have.") from None
-    except StorageError:
-        raise HTTPException(
-            HTTPStatus.SERVICE_UNAVAILABLE, detail="The file storage does not answer.", headers={"Retry-After": "5"}
-        ) from None

@@ -9,6 +9,16 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 
+class AttachmentContent(BaseModel):
+    """What makes two uploads the same request."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    name: str
+    media_type: str
+    sha256: str
+
+
 class AttachmentRead(BaseModel):
     """A file as it is stored."""
 

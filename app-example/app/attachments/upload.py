@@ -1,9 +1,9 @@
 """Reading one file from a request.
 
-Owns the limits while the bytes arrive: how many, how long, how many uploads at once. What is too large is refused
-before the first byte where the client says so, and at the limit where it does not; no more than `UPLOAD_MAX_BYTES`
-is ever kept, in memory up to a megabyte and in the temporary folder beyond. Deliberately not FastAPI's `UploadFile`
-parameter, which reads a body of any size before the endpoint is asked.
+Owns the limits of an upload: how many bytes, how long until it is stored, how many at once, of all and of one user.
+What is too large is refused before the first byte where the client says so, and at the limit where it does not; no more
+than `UPLOAD_MAX_BYTES` is ever kept, in memory up to a megabyte and in the temporary folder beyond. Deliberately not
+FastAPI's `UploadFile` parameter, which reads a body of any size before the endpoint is asked.
 """
 
 import asyncio
@@ -20,15 +20,21 @@ from starlette.requests import ClientDisconnect
 
 from app.attachments.content import ACCEPTED, HEAD_BYTES, display_name, media_type
 from app.auth.identity import CurrentIdentity
+from app.auth.tokens import Identity
 from app.settings import Settings
+from app.shares import ShareExceededError, Shares
 
 FIELD = "file"
 FORM_OVERHEAD_BYTES = 4096
 """Boundaries and headers around the file."""
 UPLOADS_AT_ONCE = 8
 """Of one process; the temporary folder has room for that many."""
+UPLOADS_PER_USER = 2
+"""Of those; or one account could keep all others out."""
+RETRY_SECONDS = 2
+"""When it is worth trying again."""
 UPLOAD_SECONDS = 25
-"""Longest that a client takes to send a file; below the time limit of a request."""
+"""Longest from the first byte to the commit: below the 30 s that a load balancer and a stop give a request."""
 
 FORM: dict[str, Any] = {
     "requestBody": {
@@ -59,25 +65,55 @@ class ReceivedFile:
     size_bytes: int
 
 
-async def received_file(request: Request, _identity: CurrentIdentity) -> AsyncGenerator[ReceivedFile]:
-    """Read the file of a form; nothing is read for somebody who is not signed in."""
+class UploadSlots:
+    """The uploads of one process."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._free = asyncio.Semaphore(UPLOADS_AT_ONCE)
+        self._shares = Shares(UPLOADS_PER_USER)
+
+    @asynccontextmanager
+    async def slot(self, identity: Identity) -> AsyncGenerator[None]:
+        """Give a slot for as long as the context lasts, or answer at once that there is none."""
+        if self._free.locked():
+            raise _refused(HTTPStatus.SERVICE_UNAVAILABLE, "Too many uploads at this moment.")
+        try:
+            with self._shares.taken(identity.user_id):
+                async with self._free:
+                    yield
+        except ShareExceededError:
+            raise _refused(HTTPStatus.TOO_MANY_REQUESTS, "Too many of your uploads are under way.") from None
+
+
+async def received_file(request: Request, identity: CurrentIdentity) -> AsyncGenerator[ReceivedFile]:
+    """Read the file of a form; nothing is read for somebody who is not signed in.
+
+    What the route does with the file is within the same time.
+    """
     settings: Settings = request.state.settings
-    slots: asyncio.Semaphore = request.state.upload_slots
-    if slots.locked():
-        raise HTTPException(
-            HTTPStatus.SERVICE_UNAVAILABLE, detail="Too many uploads at this moment.", headers={"Retry-After": "2"}
-        )
-    async with slots, _file(request, settings.upload_max_bytes) as file:
-        kind = media_type(await file.read(HEAD_BYTES))
-        if kind is None:
-            raise HTTPException(
-                HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail=f"The content is none of {', '.join(ACCEPTED)}."
-            )
-        await file.seek(0)
-        yield ReceivedFile(file, kind, display_name(file.filename or ""), file.size or 0)
+    slots: UploadSlots = request.state.upload_slots
+    limit = asyncio.timeout(UPLOAD_SECONDS)
+    file: UploadFile | None = None
+    try:
+        async with slots.slot(identity), limit, _file(request, settings.upload_max_bytes) as file:
+            kind = media_type(await file.read(HEAD_BYTES))
+            if kind is None:
+                raise HTTPException(
+                    HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail=f"The content is none of {', '.join(ACCEPTED)}."
+                )
+            await file.seek(0)
+            yield ReceivedFile(file, kind, display_name(file.filename or ""), file.size or 0)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        if file is None:
+            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, detail="The upload took too long.") from None
+        raise _refused(HTTPStatus.SERVICE_UNAVAILABLE, "The file could not be stored in time.") from None
 
 
-Upload = Annotated[ReceivedFile, Depends(received_file)]
+# Scope "function": what the upload occupies is free before the response is sent, however slowly the client reads.
+Upload = Annotated[ReceivedFile, Depends(received_file, scope="function")]
 
 
 @asynccontextmanager
@@ -86,10 +122,7 @@ async def _file(request: Request, max_bytes: int) -> AsyncGenerator[UploadFile]:
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail="The body must be multipart/form-data.")
     parser = MultiPartParser(request.headers, _limited(request, max_bytes), max_files=1, max_fields=0)
     try:
-        async with asyncio.timeout(UPLOAD_SECONDS):
-            form = await parser.parse()
-    except TimeoutError:
-        raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, detail="The upload took too long.") from None
+        form = await parser.parse()
     except ClientDisconnect:
         raise HTTPException(HTTPStatus.BAD_REQUEST, detail="The upload was broken off.") from None
     except MultiPartException as exc:
@@ -116,6 +149,10 @@ async def _limited(request: Request, max_bytes: int) -> AsyncGenerator[bytes, No
         if received > most:
             raise _too_large(max_bytes)
         yield chunk
+
+
+def _refused(status: HTTPStatus, detail: str) -> HTTPException:
+    return HTTPException(status, detail=detail, headers={"Retry-After": str(RETRY_SECONDS)})
 
 
 def _too_large(max_bytes: int) -> HTTPException:

@@ -19,6 +19,7 @@ from typing import Annotated
 from fastapi import APIRouter, Cookie, HTTPException, Response
 
 from app.auth.identity import CurrentIdentity
+from app.auth.jobs import RESET
 from app.auth.limits import (
     CONFIRM_BY_ADDRESS,
     REFRESH_BY_ADDRESS,
@@ -39,6 +40,7 @@ from app.auth.schemas import (
 )
 from app.auth.service import Accounts, SignedIn, SignInRefusedError
 from app.errors import PROBLEM_RESPONSES
+from app.queue import LaterJobs
 from app.rate_limits import LimitExceededError, limited, too_many_requests
 
 COOKIE = "__Secure-refresh"
@@ -78,10 +80,11 @@ async def sign_out(accounts: Accounts, response: Response, token: RefreshCookie 
 
 
 @router.post("/password-reset", status_code=HTTPStatus.ACCEPTED, dependencies=[limited(RESET_BY_ADDRESS)])
-async def request_reset(body: ResetRequest, resets: PasswordResets) -> Accepted:
+async def request_reset(body: ResetRequest, resets: PasswordResets, jobs: LaterJobs) -> Accepted:
     """Ask for a message with which a new password can be chosen. The answer is the same for any address."""
     with _refusals():
-        await resets.request(body)
+        reset = await resets.request(body)
+    jobs.put(RESET, reset)
     return Accepted(detail="If the address has an account, a message is on its way.")
 
 

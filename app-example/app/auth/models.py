@@ -7,7 +7,7 @@ known to nobody outside this folder: other tables keep a user's id as an opaque 
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import CheckConstraint, DateTime, Enum, ForeignKey, Index, LargeBinary, String, func
+from sqlalchemy import CheckConstraint, DateTime, Enum, ForeignKey, Index, LargeBinary, String, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.auth.tokens import Role
@@ -72,3 +72,23 @@ class PasswordReset(Base):
     token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class PasswordResetRequest(Base):
+    """A reset that somebody asked for and that no message tells of yet; a new one takes the place of an address's last.
+
+    It is stored for an address without an account too, or its absence would show in the time of the answer.
+    """
+
+    __tablename__ = "password_reset_requests"
+
+    email: Mapped[str] = mapped_column(String(254), primary_key=True)
+    """Address in small letters. Personal, as that of an account."""
+    id: Mapped[UUID] = mapped_column(unique=True)
+    """What messages and log lines call it; new with each request."""
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    due_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    """When the next attempt may begin."""
+    announced_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    """When workers were told; null for not since the last attempt."""
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))

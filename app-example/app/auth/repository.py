@@ -4,16 +4,19 @@ Owns all SQL about users, refresh tokens and password resets. What must not happ
 condition Postgres checks under the row's lock. Deliberately neither commits nor knows about HTTP.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth.models import PasswordReset, RefreshToken, User
+from app.auth.models import PasswordReset, PasswordResetRequest, RefreshToken, User
 from app.auth.tokens import Role
 
+SWEEP = 100
+"""Requests for a reset that one sweep announces."""
 _UNTRACKED = {"synchronize_session": False}
 """No object that the session already holds follows the statement; none is used afterwards."""
 
@@ -120,3 +123,61 @@ class PasswordResetRepository:
         valid = (PasswordReset.token_hash == token_hash, PasswordReset.expires_at > func.now())
         taken = delete(PasswordReset).where(*valid).returning(PasswordReset.user_id)
         return await self._session.scalar(taken, execution_options=_UNTRACKED)
+
+
+class ResetRequestRepository:
+    """Password resets that somebody asked for, in one session. All times are Postgres's."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        """Work in a session that the caller opens, commits and closes."""
+        self._session = session
+
+    async def put(self, email: str) -> UUID:
+        """Store a request in the place of the one that was open for the address, and return its id."""
+        now = func.now()
+        values = {"id": uuid4(), "created_at": now, "due_at": now, "announced_at": now, "attempts": 0}
+        statement = insert(PasswordResetRequest).values({"email": email, **values})
+        stored = statement.on_conflict_do_update(index_elements=[PasswordResetRequest.email], set_=values)
+        return (await self._session.scalars(stored.returning(PasswordResetRequest.id))).one()
+
+    async def claim(self, request_id: UUID, seconds: float) -> tuple[str, int] | None:
+        """Keep a request from others for some time, and return its address and how many have begun; None if not due."""
+        due = (PasswordResetRequest.id == request_id, PasswordResetRequest.due_at <= func.now())
+        values = {"due_at": func.now() + timedelta(seconds=seconds), "attempts": PasswordResetRequest.attempts + 1}
+        claimed = update(PasswordResetRequest).where(*due).values(values)
+        found = claimed.returning(PasswordResetRequest.email, PasswordResetRequest.attempts)
+        row = (await self._session.execute(found, execution_options=_UNTRACKED)).one_or_none()
+        return None if row is None else (row[0], row[1])
+
+    async def postpone(self, request_id: UUID, attempts: int, seconds: float) -> bool:
+        """Leave a request for later; False where another one has taken its place, or another attempt has begun."""
+        ours = (PasswordResetRequest.id == request_id, PasswordResetRequest.attempts == attempts)
+        values = {"due_at": func.now() + timedelta(seconds=seconds), "announced_at": None}
+        later = update(PasswordResetRequest).where(*ours).values(values).returning(PasswordResetRequest.id)
+        return await self._session.scalar(later, execution_options=_UNTRACKED) is not None
+
+    async def remove(self, request_id: UUID) -> None:
+        """Delete a request that is done."""
+        done = delete(PasswordResetRequest).where(PasswordResetRequest.id == request_id)
+        await self._session.execute(done, execution_options=_UNTRACKED)
+
+    async def announce(self, again_after_seconds: float) -> Sequence[UUID]:
+        """Return what waits though nobody was told of it lately, and note that they are told now."""
+        told = PasswordResetRequest.announced_at
+        stale = or_(told.is_(None), told < func.now() - timedelta(seconds=again_after_seconds))
+        chosen = (
+            select(PasswordResetRequest.email)
+            .where(PasswordResetRequest.due_at <= func.now(), stale)
+            .order_by(PasswordResetRequest.due_at)
+            .limit(SWEEP)
+            .with_for_update(skip_locked=True)
+        )
+        statement = update(PasswordResetRequest).where(PasswordResetRequest.email.in_(chosen))
+        noted = statement.values(announced_at=func.now()).returning(PasswordResetRequest.id)
+        return (await self._session.scalars(noted, execution_options=_UNTRACKED)).all()
+
+    async def give_up(self, age: timedelta) -> Sequence[UUID]:
+        """Delete the requests of some age and return their ids."""
+        old = delete(PasswordResetRequest).where(PasswordResetRequest.created_at < func.now() - age)
+        gone = old.returning(PasswordResetRequest.id)
+        return (await self._session.scalars(gone, execution_options=_UNTRACKED)).all()

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.edge.json_bodies import StrictJson
 from app.errors import UnhandledErrors
-from app.request_context import PROBE_PREFIX
+from app.request_context import is_probe
 from app.settings import Settings
 
 CORS_METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
@@ -49,7 +49,7 @@ class Gate:
         """Whether no check has anything to look at; a name with a port or of a pattern is left to Starlette."""
         if scope["type"] != "http" or scope.get("http_version") not in _LENGTH_IS_STATED:
             return False
-        if scope["path"].startswith(PROBE_PREFIX):
+        if is_probe(scope):
             return True
         named = False
         for name, value in scope["headers"]:

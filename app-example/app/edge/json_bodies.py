@@ -50,7 +50,8 @@ class StrictJson:
 def problem_of(body: bytes) -> str | None:
     """Return what is wrong with a JSON body, None where nothing is."""
     try:
-        value = json.loads(body, object_pairs_hook=_distinct, parse_constant=_refuse)
+        # From bytes the parser would take UTF-16 and UTF-32 too, and a mark that other readers refuse.
+        value = json.loads(body.decode(), object_pairs_hook=_distinct, parse_constant=_refuse)
     except RecursionError:
         return f"want at most {MAX_DEPTH} levels of nesting"
     except _AmbiguousError as exc:

@@ -27,6 +27,9 @@ HARDENING: RawHeaders = [
 NO_STORE = (b"cache-control", b"no-store")
 """For every error, and for what does not say that it may be stored."""
 
+DOWNLOAD_HEADERS = {"Cache-Control": "private, no-store", "Content-Security-Policy": "default-src 'none'; sandbox"}
+"""Of a file that somebody made: for one user alone, and a browser that shows it all the same runs nothing of it."""
+
 _OWNED = frozenset(name for name, _ in HARDENING)
 _POLICY = (b"content-security-policy", CONTENT_SECURITY_POLICY)
 _REPLACED = frozenset({b"content-length", b"content-type"})

@@ -10,37 +10,36 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from uuid import UUID
 
-from fastapi import APIRouter, BackgroundTasks, HTTPException, Response
+from fastapi import APIRouter, HTTPException, Response
 from fastapi.responses import StreamingResponse
 
 from app.auth.identity import CurrentIdentity
+from app.edge.responses import DOWNLOAD_HEADERS
 from app.errors import PROBLEM_RESPONSES
 from app.exports.jobs import RUN
 from app.exports.schemas import ExportRead
 from app.exports.service import ExportNotDoneError, ExportNotFoundError, Exports, TooManyExportsError
-from app.queue import Jobs
-from app.request_context import request_id
-from app.storage import StorageError
+from app.idempotency import CurrentIdempotencyKey
+from app.queue import LaterJobs
 
 router = APIRouter(prefix="/v1/exports", tags=["exports"], responses=PROBLEM_RESPONSES)
 
 POLL_SECONDS = 2
 """When a client should ask again."""
-CONTENT_HEADERS = {
-    "Cache-Control": "private, no-store",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 @router.post("", status_code=HTTPStatus.ACCEPTED)
 async def request_export(
-    identity: CurrentIdentity, exports: Exports, jobs: Jobs, background: BackgroundTasks, response: Response
+    identity: CurrentIdentity,
+    exports: Exports,
+    key: CurrentIdempotencyKey,
+    jobs: LaterJobs,
+    response: Response,
 ) -> ExportRead:
     """Ask for a file of all orders of the tenant; where to look for it is in `Location`."""
     with _problems():
-        export = await exports.request(identity)
-    background.add_task(jobs.put, RUN, export.id, request_id.get())
+        export = await exports.request(identity, key)
+    jobs.put(RUN, export.id)
     response.headers["Location"] = f"{router.prefix}/{export.id}"
     response.headers["Retry-After"] = str(POLL_SECONDS)
     return export
@@ -66,7 +65,7 @@ async def download_export(export_id: UUID, identity: CurrentIdentity, exports: E
     with _problems():
         download = await exports.open(identity, export_id)
     headers = {
-        **CONTENT_HEADERS,
+        **DOWNLOAD_HEADERS,
         "Content-Disposition": f'attachment; filename="orders-{export_id}.csv"',
         "Content-Length": str(download.export.size_bytes),
     }
@@ -86,8 +85,4 @@ def _problems() -> Generator[None]:
             HTTPStatus.TOO_MANY_REQUESTS,
             detail="Too many exports are waiting.",
             headers={"Retry-After": str(POLL_SECONDS)},
-        ) from None
-    except StorageError:
-        raise HTTPException(
-            HTTPStatus.SERVICE_UNAVAILABLE, detail="The file storage does not answer.", headers={"Retry-After": "5"}
         ) from None

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_, update
+from sqlalchemy import Cast, ColumnElement, Float, and_, cast, func, or_, select, tuple_, update
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.database import Database
 from app.exports.models import Export, Failure, Status
@@ -27,6 +28,8 @@ class Lease:
     export_id: UUID
     tenant_id: UUID
     created_at: datetime
+    age_seconds: float
+    """Since it was asked for."""
     attempts: int
 
 
@@ -63,7 +66,14 @@ class Leases:
                 lease_id=uuid4(),
                 leased_until=from_now(self._pace.lease_seconds),
             )
-            .returning(Export.lease_id, Export.id, Export.tenant_id, Export.created_at, Export.attempts)
+            .returning(
+                Export.lease_id,
+                Export.id,
+                Export.tenant_id,
+                Export.created_at,
+                age_seconds(Export.created_at),
+                Export.attempts,
+            )
         )
         async with self._database.sessions.begin() as session:
             row = (await session.execute(statement)).one_or_none()
@@ -86,6 +96,7 @@ class Leases:
         await self._change(
             lease,
             status=Status.DONE,
+            announced_at=None,
             finished_at=func.now(),
             leased_until=None,
             notify_after=func.now() if notify else None,
@@ -93,14 +104,15 @@ class Leases:
             size_bytes=size_bytes,
         )
 
-    async def retry(self, lease: Lease) -> None:
-        """Leave the work for later.
+    async def retry(self, lease: Lease, *, counted: bool) -> None:
+        """Leave the work for later; counted, it was one of the attempts that the work has.
 
         Raises:
             LeaseLostError: It is somebody else's already.
         """
-        pause = self._pace.pause_seconds(lease.attempts)
-        await self._change(lease, **_QUEUED, available_at=from_now(pause))
+        pause = self._pace.pause_seconds(lease.age_seconds)
+        attempts = Export.attempts if counted else Export.attempts - 1
+        await self._change(lease, **_QUEUED, attempts=attempts, available_at=from_now(pause))
 
     async def release(self, lease: Lease) -> None:
         """Give the work back because this worker stops; counts as no attempt.
@@ -155,6 +167,11 @@ _QUEUED: dict[str, Any] = {
 def from_now(seconds: float) -> ColumnElement[datetime]:
     """Return a time by Postgres's clock."""
     return func.now() + timedelta(seconds=seconds)
+
+
+def age_seconds(since: InstrumentedAttribute[datetime] | InstrumentedAttribute[datetime | None]) -> Cast[float]:
+    """Return how long ago something was by Postgres's clock."""
+    return cast(func.extract("epoch", func.now() - since), Float)
 
 
 def waiting() -> ColumnElement[bool]:

@@ -68,7 +68,7 @@ class Export(Base):
     available_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     """Not to be tried before."""
     announced_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True), server_default=func.now())
-    """When somebody was last told, or tried to tell, that it waits; null to be told at the next sweep."""
+    """When somebody was last told, or tried to tell, that it or its notice waits; null to be told at the next sweep."""
     attempts: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     """How often a worker began; one that was told to stop does not count."""
     lease_id: Mapped[UUID | None]

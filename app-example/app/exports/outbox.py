@@ -44,11 +44,7 @@ class Outbox:
 
     async def unannounced(self) -> list[UUID]:
         """Return what waits though nobody was told of it lately, and note that they are told now."""
-        stale = or_(Export.announced_at.is_(None), Export.announced_at < from_now(-self._pace.announce_again_seconds))
-        chosen = _some(Export.status.in_(OPEN), Export.attempts < self._pace.max_attempts, waiting(), stale)
-        return await self._ids(
-            update(Export).where(Export.id.in_(chosen)).values(announced_at=func.now()).returning(Export.id)
-        )
+        return await self._announced(Export.status.in_(OPEN), Export.attempts < self._pace.max_attempts, waiting())
 
     async def give_up(self) -> list[UUID]:
         """Fail what no worker survived, and return it."""
@@ -67,10 +63,8 @@ class Outbox:
         return await self._ids(delete(Export).where(Export.id.in_(chosen)).returning(Export.id))
 
     async def to_notify(self) -> list[UUID]:
-        """Return the exports of which the webhook is to be told now."""
-        statement = select(Export.id).where(Export.notify_after <= func.now()).order_by(Export.notify_after)
-        async with self._database.sessions.begin() as session:
-            return list(await session.scalars(statement.limit(BATCH)))
+        """Return the exports of which the webhook is to be told now, and note that workers are told of them."""
+        return await self._announced(Export.notify_after <= func.now())
 
     async def results(self, objects: Collection[tuple[UUID, UUID]]) -> set[tuple[UUID, UUID]]:
         """Return which of some pairs of export and lease are the result of an export, or its work in progress."""
@@ -88,6 +82,13 @@ class Outbox:
         ).where(Export.status.in_(OPEN))
         async with self._database.sessions.begin() as session:
             return Backlog(*(await session.execute(statement)).one())
+
+    async def _announced(self, *due: ColumnElement[bool]) -> list[UUID]:
+        stale = or_(Export.announced_at.is_(None), Export.announced_at < from_now(-self._pace.announce_again_seconds))
+        chosen = _some(*due, stale)
+        return await self._ids(
+            update(Export).where(Export.id.in_(chosen)).values(announced_at=func.now()).returning(Export.id)
+        )
 
     async def _ids(self, statement: ReturningUpdate[UUID] | ReturningDelete[UUID]) -> list[UUID]:
         async with self._database.sessions.begin() as session:

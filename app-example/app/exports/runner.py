@@ -10,36 +10,21 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from enum import StrEnum
 from uuid import UUID
 
+from app.database_errors import is_outage
 from app.error_reports import ErrorReports
 from app.exports import table
 from app.exports.jobs import RUN
 from app.exports.leases import Lease, LeaseLostError, Leases, OrderRow
 from app.exports.models import Failure, object_name
+from app.jobs import Outcome
 from app.pace import Pace
 from app.storage import Storage, StorageError, StorageTimeoutError
 
 BATCH_ROWS = 500
 
 _logger = logging.getLogger(__name__)
-
-
-class Outcome(StrEnum):
-    """How a job ended."""
-
-    DONE = "done"
-    FAILED = "failed"
-    """For good."""
-    IDLE = "idle"
-    """There was nothing to do, or somebody else does it."""
-    LOST = "lost"
-    """Somebody else took over meanwhile."""
-    RELEASED = "released"
-    """Given back because the worker stops."""
-    RETRIED = "retried"
-    """It failed, and will be tried again."""
 
 
 @dataclass(slots=True)
@@ -78,23 +63,32 @@ class ExportRunner:
             await self._leases.finish(lease, rows=written.rows, size_bytes=written.size_bytes, notify=self._notify)
         except LeaseLostError:
             raise
-        except StorageError as exc:
-            _logger.warning("an export could not be stored: %s", exc, extra=_fields(lease))
-            failure = Failure.TIMEOUT if isinstance(exc, StorageTimeoutError) else Failure.STORAGE
         except Exception as exc:
-            _logger.exception("an export failed", extra=_fields(lease))
-            self._reports.capture(exc, where=RUN)
-            failure = Failure.INTERNAL
-        else:
-            return Outcome.DONE
-        return await self._retry_or_fail(lease, failure)
+            return await self._retry_or_fail(lease, *self._judged(lease, exc))
+        return Outcome.DONE
 
-    async def _retry_or_fail(self, lease: Lease, failure: Failure) -> Outcome:
-        if lease.attempts < self._pace.max_attempts:
-            await self._leases.retry(lease)
-            return Outcome.RETRIED
-        await self._leases.fail(lease, failure)
-        return Outcome.FAILED
+    def _judged(self, lease: Lease, error: Exception) -> tuple[Failure, bool]:
+        """Log why an attempt failed, and return it with whether only another service is to blame."""
+        if isinstance(error, StorageError):
+            _logger.warning("an export could not be stored: %s", error, extra=_fields(lease))
+            # Our own time for the whole work was up: waiting makes it no smaller.
+            return (Failure.TIMEOUT, False) if isinstance(error, StorageTimeoutError) else (Failure.STORAGE, True)
+        if is_outage(error):
+            _logger.warning("an export lost its database", extra=_fields(lease, error=type(error).__name__))
+            return Failure.INTERNAL, True
+        _logger.error("an export failed", exc_info=error, extra=_fields(lease))
+        self._reports.capture(error, where=RUN)
+        return Failure.INTERNAL, False
+
+    async def _retry_or_fail(self, lease: Lease, failure: Failure, may_pass: bool) -> Outcome:
+        is_last = (
+            lease.age_seconds >= self._pace.give_up_seconds if may_pass else lease.attempts >= self._pace.max_attempts
+        )
+        if is_last:
+            await self._leases.fail(lease, failure)
+            return Outcome.FAILED
+        await self._leases.retry(lease, counted=not may_pass)
+        return Outcome.RETRIED
 
     async def _write_while_held(self, lease: Lease) -> _Written:
         written = _Written()

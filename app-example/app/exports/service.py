@@ -3,7 +3,7 @@
 Owns the rules and where a transaction begins and ends. A request commits the row, and that is what makes the work
 happen; it is put into the queue afterwards, so that a worker never looks for a row that is not there. Were the
 process to end between the two, or Redis to be away, the row alone would still say that there is work: workers look
-for rows that nobody announced (`app.exports.leases.Leases.announce`). That is a transactional outbox whose outbox
+for rows that nobody announced (`app.exports.outbox.Outbox.unannounced`). That is a transactional outbox whose outbox
 is the row itself.
 """
 
@@ -20,6 +20,7 @@ from app.database import Session
 from app.exports.models import Export, Status, object_name
 from app.exports.repository import ExportRepository
 from app.exports.schemas import ExportRead
+from app.idempotency import IdempotencyKey, once
 from app.storage import ObjectStorage, Storage
 
 MAX_OPEN = 5
@@ -55,18 +56,23 @@ class ExportService:
         self._storage = storage
         self._exports = ExportRepository(session)
 
-    async def request(self, identity: Identity) -> ExportRead:
-        """Ask for an export of the tenant's orders; committed when this returns.
+    async def request(self, identity: Identity, key: IdempotencyKey | None) -> ExportRead:
+        """Ask for an export of the tenant's orders, once per key; committed when this returns.
 
         Raises:
             TooManyExportsError: The tenant waits for too many already.
+            IdempotencyBusyError: The first request with the key is still at work.
         """
-        export = Export(tenant_id=identity.tenant_id, created_by=identity.user_id)
-        async with self._session.begin():
+
+        async def store() -> ExportRead:
             if await self._exports.count_open(identity.tenant_id) >= MAX_OPEN:
                 raise TooManyExportsError
+            export = Export(tenant_id=identity.tenant_id, created_by=identity.user_id)
             await self._exports.add(export)
-        return ExportRead.model_validate(export)
+            return ExportRead.model_validate(export)
+
+        async with self._session.begin():
+            return await once(self._session, key, None, ExportRead, store)
 
     async def find(self, identity: Identity, export_id: UUID) -> ExportRead:
         """Return an export.

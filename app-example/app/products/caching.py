@@ -15,13 +15,15 @@ from pydantic import BaseModel
 CACHE_CONTROL = "public, max-age=60, stale-while-revalidate=30"
 """A change is seen everywhere within a minute, and a half while a cache asks anew."""
 
+VALIDATORS_MAX_LENGTH = 1024
+"""What is read of the header; who has more validators is answered in full."""
 IF_NONE_MATCH: dict[str, Any] = {
     "parameters": [
         {
             "name": "if-none-match",
             "in": "header",
             "required": False,
-            "schema": {"type": "string"},
+            "schema": {"type": "string", "maxLength": VALIDATORS_MAX_LENGTH},
             "description": "Validators of what the client has.",
         }
     ]
@@ -39,7 +41,8 @@ def cacheable(content: BaseModel, request: Request) -> Response:
     body = content.model_dump_json().encode()
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {"Cache-Control": CACHE_CONTROL, "ETag": etag}
-    named = {each.strip().removeprefix("W/") for each in request.headers.get("If-None-Match", "").split(",")}
+    validators = request.headers.get("If-None-Match", "")[:VALIDATORS_MAX_LENGTH]
+    named = {each.strip().removeprefix("W/") for each in validators.split(",")}
     if named & {etag, "*"}:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     return Response(body, media_type="application/json", headers=headers)

@@ -16,7 +16,7 @@ from taskiq import AsyncBroker
 from taskiq.acks import AcknowledgeType
 from taskiq.receiver import Receiver
 
-from app import heartbeat, logs
+from app import heartbeat, logs, telemetry
 from app.database import open_database
 from app.error_reports import open_error_reports
 from app.jobs import CONCURRENCY
@@ -51,20 +51,26 @@ def main(pace: Pace = PACE) -> int:
 async def work(settings: Settings, pace: Pace) -> None:
     """Work until a signal comes."""
     stop = _stop_at_signals()
+    traces = telemetry.tracing(settings)
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(telemetry.open_export(settings, traces))
         metrics = await stack.enter_async_context(open_metrics(settings))
         error_reports = await stack.enter_async_context(open_error_reports(settings, metrics))
         broker = await stack.enter_async_context(open_broker(settings, listening=True))
         database = await stack.enter_async_context(open_database(settings.database))
+        redis = await stack.enter_async_context(open_redis(settings))
         metrics.watch_pool(database.engine)
+        if traces:
+            traces.watch(database.engine, redis)
         parts = Parts(
             broker=broker,
             database=database,
             error_reports=error_reports,
             metrics=metrics,
-            outbound=await stack.enter_async_context(open_outbound(settings)),
-            redis=await stack.enter_async_context(open_redis(settings)),
+            outbound=await stack.enter_async_context(open_outbound(settings, traces)),
+            redis=redis,
             storage=await stack.enter_async_context(open_storage(settings)),
+            traces=traces,
         )
         await stack.enter_async_context(open_work(settings, parts, pace))
         beating = asyncio.create_task(heartbeat.beat())

@@ -1,4 +1,4 @@
-"""Fixtures: a service with accounts, direct and through PgBouncer, and the messages it hands over."""
+"""Fixtures: a service with accounts, direct and through PgBouncer, and a worker's share of password resets."""
 
 from collections.abc import AsyncGenerator
 
@@ -6,10 +6,9 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.auth.reset_messages import get_reset_messages
 from app.main import create_app
 from app.settings import Settings
-from tests.auth.support import RecordedMessages
+from tests.auth.support import Messenger, messenger
 from tests.support import serve, valid_settings
 
 
@@ -20,17 +19,16 @@ def settings(database_url: str, redis_url: str) -> Settings:
 
 
 @pytest.fixture
-def messages() -> RecordedMessages:
-    """Give the messages that the service hands over."""
-    return RecordedMessages()
+async def messages(settings: Settings, database_url: str) -> AsyncGenerator[Messenger]:
+    """Give somebody who hands over the messages that the service wants sent."""
+    async with messenger(settings, database_url) as found:
+        yield found
 
 
 @pytest.fixture
-def app(settings: Settings, messages: RecordedMessages) -> FastAPI:
+def app(settings: Settings) -> FastAPI:
     """Give the application."""
-    app = create_app(settings)
-    app.dependency_overrides[get_reset_messages] = lambda: messages
-    return app
+    return create_app(settings)
 
 
 @pytest.fixture

@@ -1,29 +1,55 @@
 """What the tests of accounts share."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
+from taskiq import InMemoryBroker
 
 from app.auth.endpoints import COOKIE
+from app.auth.reset_delivery import ResetDelivery
 from app.auth.reset_messages import ResetMessage
 from app.auth.tokens import AccessTokens, Identity
+from app.database import Database, open_database
+from app.jobs import Outcome
+from app.pace import Pace
+from app.queue import JobQueue
 from app.rate_limits import RateLimits, Rule
 from app.settings import Settings
+from tests.support import execute
 
 PASSWORD = "correct horse battery staple"
 
 
-class RecordedMessages:
-    """Takes over messages, and shows them."""
+class Messenger:
+    """A worker's share of password resets, done when a test wants it; takes over the messages, and shows them."""
 
-    def __init__(self) -> None:
-        """Begin with none."""
+    def __init__(self, database: Database, database_url: str) -> None:
+        """Begin with no message."""
+        self.delivery = ResetDelivery(database, self, JobQueue(InMemoryBroker()), Pace(announce_again_seconds=0.001))
+        self.error: Exception | None = None
         self.sent: list[ResetMessage] = []
+        self._database_url = database_url
 
     async def send(self, message: ResetMessage) -> None:
-        """Keep a message."""
+        """Keep a message, and then fail where it is told to."""
         self.sent.append(message)
+        if self.error is not None:
+            raise self.error
+
+    async def work(self) -> list[Outcome]:
+        """Do everything that waits, and return how it ended."""
+        waiting = await execute(self._database_url, "SELECT id::text FROM password_reset_requests")
+        return [await self.delivery.run(UUID(each)) for each in waiting]
+
+
+@asynccontextmanager
+async def messenger(settings: Settings, database_url: str) -> AsyncGenerator[Messenger]:
+    """Give somebody who hands messages over."""
+    async with open_database(settings.database) as database:
+        yield Messenger(database, database_url)
 
 
 class NoLimits(RateLimits):

@@ -4,24 +4,20 @@ import asyncio
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
-from app.auth.reset_messages import ResetMessage, get_reset_messages
-from tests.auth.support import PASSWORD, RecordedMessages, new_email, refresh, refresh_token, sign_in, signed_up
-from tests.support import execute, serve
+from app.jobs import Outcome
+from tests.auth.support import PASSWORD, Messenger, refresh, refresh_token, sign_in, signed_up
+from tests.support import execute
 
 pytestmark = pytest.mark.services
 
 NEW_PASSWORD = "a new password, longer"
 
 
-async def requested(client: httpx.AsyncClient, messages: RecordedMessages, email: str) -> str:
+async def requested(client: httpx.AsyncClient, messages: Messenger, email: str) -> str:
     """Ask for a reset and return the token of its message."""
-    before = len(messages.sent)
     assert (await client.post("/v1/auth/password-reset", json={"email": email})).status_code == 202
-    async with asyncio.timeout(20):
-        while len(messages.sent) == before:
-            await asyncio.sleep(0.01)
+    assert await messages.work() == [Outcome.DONE]
     assert messages.sent[-1].email == email
     return messages.sent[-1].token
 
@@ -32,7 +28,7 @@ async def confirm(client: httpx.AsyncClient, token: str, password: str = NEW_PAS
 
 
 async def test_a_reset_replaces_the_password_and_ends_every_sign_in(
-    client: httpx.AsyncClient, messages: RecordedMessages
+    client: httpx.AsyncClient, messages: Messenger
 ) -> None:
     email = await signed_up(client)
     held = refresh_token(client)
@@ -42,7 +38,7 @@ async def test_a_reset_replaces_the_password_and_ends_every_sign_in(
     assert (await sign_in(client, email, NEW_PASSWORD)).status_code == 200
 
 
-async def test_a_reset_works_once(client: httpx.AsyncClient, messages: RecordedMessages) -> None:
+async def test_a_reset_works_once(client: httpx.AsyncClient, messages: Messenger) -> None:
     email = await signed_up(client)
     token = await requested(client, messages, email)
     assert (await confirm(client, token, "short")).status_code == 422
@@ -52,7 +48,7 @@ async def test_a_reset_works_once(client: httpx.AsyncClient, messages: RecordedM
     assert (refused.status_code, refused.headers["Content-Type"]) == (400, "application/problem+json")
 
 
-async def test_a_later_reset_replaces_an_earlier_one(client: httpx.AsyncClient, messages: RecordedMessages) -> None:
+async def test_a_later_reset_replaces_an_earlier_one(client: httpx.AsyncClient, messages: Messenger) -> None:
     email = await signed_up(client)
     earlier, later = [await requested(client, messages, email) for _ in range(2)]
     assert (await confirm(client, earlier)).status_code == 400
@@ -63,7 +59,7 @@ async def test_a_later_reset_replaces_an_earlier_one(client: httpx.AsyncClient, 
     "meanwhile", ["UPDATE password_resets SET expires_at = now()", "UPDATE users SET disabled_at = now()"]
 )
 async def test_an_expired_reset_or_a_disabled_account_is_refused(
-    client: httpx.AsyncClient, messages: RecordedMessages, database_url: str, meanwhile: str
+    client: httpx.AsyncClient, messages: Messenger, database_url: str, meanwhile: str
 ) -> None:
     token = await requested(client, messages, await signed_up(client))
     await execute(database_url, meanwhile)
@@ -72,56 +68,7 @@ async def test_an_expired_reset_or_a_disabled_account_is_refused(
     assert await execute(database_url, "SELECT password_hash FROM users") == before
 
 
-async def test_a_reset_ends_within_the_hour(
-    client: httpx.AsyncClient, messages: RecordedMessages, database_url: str
-) -> None:
+async def test_a_reset_ends_within_the_hour(client: httpx.AsyncClient, messages: Messenger, database_url: str) -> None:
     await requested(client, messages, await signed_up(client))
     statement = "SELECT extract(epoch FROM expires_at - created_at)::int FROM password_resets"
     assert await execute(database_url, statement) == [1800]
-
-
-async def test_a_stop_of_the_process_waits_for_the_message(app: FastAPI, messages: RecordedMessages) -> None:
-    async with serve(app) as client:
-        client.base_url = "https://orders.test"
-        email = await signed_up(client)
-        assert (await client.post("/v1/auth/password-reset", json={"email": email})).status_code == 202
-    assert [message.email for message in messages.sent] == [email]
-
-
-class BrokenMessages:
-    """Takes nothing over, and says too much about it."""
-
-    async def send(self, message: ResetMessage) -> None:
-        """Fail."""
-        raise ConnectionError(f"{message.email} {message.token}")
-
-
-@pytest.mark.control("log-redaction")
-async def test_a_message_that_is_not_taken_over_is_logged_without_its_address_and_stops_nothing(
-    app: FastAPI, caplog: pytest.LogCaptureFixture
-) -> None:
-    app.dependency_overrides[get_reset_messages] = BrokenMessages
-    async with serve(app) as client:
-        client.base_url = "https://orders.test"
-        email = await signed_up(client)
-        assert (await client.post("/v1/auth/password-reset", json={"email": email})).status_code == 202
-        async with asyncio.timeout(20):
-            while "a password reset was not handed over" not in caplog.text:
-                await asyncio.sleep(0.01)
-        assert (await client.get("/v1/products")).status_code == 200
-    assert email not in caplog.text
-
-
-async def test_without_a_way_out_the_log_says_so_and_has_no_token(
-    app: FastAPI, caplog: pytest.LogCaptureFixture
-) -> None:
-    app.dependency_overrides.clear()
-    async with serve(app) as client:
-        client.base_url = "https://orders.test"
-        email = await signed_up(client)
-        for address in (email, new_email()):
-            assert (await client.post("/v1/auth/password-reset", json={"email": address})).status_code == 202
-    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
-        "a password reset goes nowhere: nothing is configured that delivers its message"
-    ]
-    assert email not in caplog.text

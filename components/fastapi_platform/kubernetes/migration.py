@@ -28,8 +28,12 @@ CREATE_MARGIN_SECONDS = 120
 """Pulumi must outlive the Job's own deadline, or it gives up on a Job that is still running."""
 STOP_TIMEOUT_SECONDS = 30
 """Seconds a migration that is being ended gets to roll back and say so."""
+GIVE_UP_MARGIN_SECONDS = 60
+"""So long before Kubernetes ends it the runner gives up waiting, and says for what; half of a short deadline."""
 DATABASE_VARIABLE = "DATABASE_URL"
 """Environment variable that carries the address of the database."""
+DEADLINE_VARIABLE = "MIGRATION_DEADLINE_SECONDS"
+"""Environment variable that tells the runner how long it may wait, for another runner or for a table."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,7 +52,8 @@ class MigrationJobArgs:
     command: tuple[str, ...] = ("python", "-m", "fastapi_platform_runtime.migrate")
     """What the container runs; part of the Job's identity. The default is `fastapi-platform-runtime`'s."""
     deadline_seconds: int = 900
-    """Kubernetes ends the Job after this long; at least 10. Longer backfills belong in a worker."""
+    """Kubernetes ends the Job after this long; at least 10. The runner is told to give up waiting a minute before, as
+    `MIGRATION_DEADLINE_SECONDS`. Longer backfills belong in a worker."""
     egress: tuple[Flow, ...] = ()
     """What the Job may open connections to, besides DNS."""
     env: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -76,8 +81,16 @@ class MigrationJobArgs:
             *images.expectations("image", self.image, self.environment),
             resources.scratch_expectation(self.tmp_size, self.resources),
             foundation.command_expectation("command", self.command),
-            *foundation.env_expectations(self.env, self.variables),
+            expect("env", DEADLINE_VARIABLE not in self.env, got=DEADLINE_VARIABLE, want="deadline_seconds instead",
+                   why="the runner must give up before Kubernetes ends it"),
+            *foundation.env_expectations(self.settings, self.variables),
         )
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Environment variables in clear, with the deadline of the runner."""
+        waits_seconds = max(self.deadline_seconds - GIVE_UP_MARGIN_SECONDS, self.deadline_seconds // 2)
+        return {**self.env, DEADLINE_VARIABLE: str(waits_seconds)}
 
     @property
     def variables(self) -> dict[str, pod.SecretKey]:
@@ -122,7 +135,7 @@ def _workload(args: MigrationJobArgs) -> Workload:
         image=args.image,
         namespace=args.namespace,
         service=args.service,
-        env=args.env,
+        env=args.settings,
         secrets=args.variables,
         reach=Reach(egress=args.egress),
     )

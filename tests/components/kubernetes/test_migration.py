@@ -63,6 +63,15 @@ def test_pulumi_outlives_the_jobs_deadline(record: Recorder):
     assert found.options.create_timeout_seconds == 720
 
 
+@pytest.mark.parametrize(("deadline_seconds", "waits"), [(900, "840"), (120, "60"), (60, "30"), (10, "5")])
+def test_the_runner_gives_up_waiting_before_kubernetes_ends_it(deadline_seconds: int, waits: str, record: Recorder):
+    """What Kubernetes ends says nothing: neither that another migration runs, nor which table is locked."""
+    args = valid_args(deadline_seconds=deadline_seconds, env={"LOG_LEVEL": "debug"})
+    settings = record.one("kubernetes:core/v1:ConfigMap", MigrationJob, args)
+    assert settings.at("data", "MIGRATION_DEADLINE_SECONDS") == waits
+    assert settings.at("data", "LOG_LEVEL") == "debug"
+
+
 def test_a_migration_that_is_ended_may_roll_back(record: Recorder):
     assert job(record).at("spec", "template", "spec", "terminationGracePeriodSeconds") == 30
 
@@ -158,6 +167,7 @@ def test_the_longest_service_name_fits_the_jobs_name():
         ({"image": "orders:1"}, r"image: got orders:1"),
         ({"service": "x" * 80}, r"service: got x+ \(80 characters\)"),
         ({"env": {"DATABASE_URL": "x"}}, r"env: got DATABASE_URL in clear"),
+        ({"env": {"MIGRATION_DEADLINE_SECONDS": "9"}}, r"env: got MIGRATION_DEADLINE_SECONDS, want deadline_seconds"),
         ({"tmp_size": ""}, r"tmp_size: got nothing"),
     ],
 )

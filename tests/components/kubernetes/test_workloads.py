@@ -173,7 +173,9 @@ def test_the_order_of_secrets_in_a_stack_file_means_nothing(record: Recorder):
 def test_every_process_knows_its_service_and_its_environment(record: Recorder, of: str):
     """Logs and traces are told apart by them; what a stack file states comes on top."""
     config = of_type(records(record, of, env={"LOG_LEVEL": "info"}), ":ConfigMap")[0]
-    assert config.inputs["data"] == {"ENVIRONMENT": "production", "SERVICE_NAME": "orders", "LOG_LEVEL": "info"}
+    own = {"MIGRATION_DEADLINE_SECONDS": "840"} if of == "migration" else {}
+    said = {"ENVIRONMENT": "production", "SERVICE_NAME": "orders", "LOG_LEVEL": "info"}
+    assert config.inputs["data"] == {**said, **own}
 
 
 @RELEASED
