@@ -32,7 +32,7 @@ check: $(READY) ## lint, types, layers, generated pages, lock
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
 	$(UV) lock --check --quiet
-	cd app-example && $(UV) lock --check --quiet && $(UV) run --frozen --quiet ruff check . && $(UV) run --frozen --quiet ruff format --check --quiet . && $(UV) run --frozen --quiet pyright
+	cd app-example && $(UV) lock --check --quiet && $(UV) run --frozen --quiet ruff check . && $(UV) run --frozen --quiet ruff format --check --quiet . && $(UV) run --frozen --quiet pyright && $(UV) run --frozen --quiet python -m fastapi_platform_runtime.lint
 
 services: $(READY) ## run the tests with real servers: Postgres, PgBouncer, Redis (skip what is not installed)
 	$(BIN)/pytest -q -m services -rs

@@ -20,6 +20,7 @@ from http.client import HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
+from typing import IO, cast
 
 from development import services
 
@@ -41,7 +42,7 @@ The service is ready. Three lines to try in another terminal, the first signs yo
   curl {url}/v1/orders --header "Authorization: Bearer $TOKEN" --json '{order}'
 
 All it can do: {url}/docs. What it measures: http://127.0.0.1:{metrics_port}/metrics.
-Ctrl-C stops everything and leaves nothing behind."""
+Ctrl-C stops everything and leaves nothing behind; a second one does not wait."""
 EMAIL = "demo@example.com"
 PRODUCT = '{"name": "Mug", "price_cents": 900}'
 ORDER = '{"sku": "MUG-1", "quantity": 2}'
@@ -52,17 +53,26 @@ class NotStartedError(RuntimeError):
 
 
 class Stop:
-    """Remembers that somebody wants the demo to end; a second signal ends it at once."""
+    """Remembers that somebody wants the demo to end; at a second signal its parts get no time to."""
 
     def __init__(self) -> None:
         """Listen for Ctrl-C and for what a service manager sends."""
         self.wanted = False
+        self.at_once = False
+        self._processes: list[subprocess.Popen[bytes]] = []
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._want)
 
-    def _want(self, number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        self.wanted = True
+    def kills(self, process: "subprocess.Popen[bytes]") -> None:
+        """Take note of a process, in a session of its own, that a second signal ends."""
+        self._processes.append(process)
+
+    def _want(self, _number: int, _frame: FrameType | None) -> None:
+        # Whatever happens, the demo itself goes on to its end: it stops the servers and takes their data away.
+        self.wanted, self.at_once = True, self.wanted
+        for process in self._processes if self.at_once else ():
+            if process.returncode is None:
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -80,8 +90,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         with ExitStack() as stack:
             _run(stack, stop, options.port)
     except NotStartedError as exc:
-        _say(str(exc))
-        return 1
+        if not stop.wanted:
+            _say(str(exc))
+            return 1
     return 0
 
 
@@ -90,12 +101,14 @@ def _run(stack: ExitStack, stop: Stop, port: int) -> None:
     environment = _environment(stack)
     password = secrets.token_urlsafe(12)
     direct = {**environment, "DATABASE_URL": environment["DIRECT_URL"]}
-    _once("the migration", direct, "fastapi_platform_runtime.migrate")
-    _once("the first flag", environment, "app.flags", "set", "assistant", "--percent", "100")
-    _once("the first account", environment, "app.auth.accounts", "create-admin", EMAIL, told=password)
+    _once("the migration", stop, direct, "fastapi_platform_runtime.migrate")
+    _once("the first flag", stop, environment, "app.flags", "set", "assistant", "--percent", "100")
+    _once("the first account", stop, environment, "app.auth.accounts", "create-admin", EMAIL, told=password)
+    if stop.wanted:
+        return
     processes = {
-        "the API": stack.enter_context(_child(environment, *_serve(port))),
-        "the worker": stack.enter_context(_child({**environment, "METRICS_PORT": "0"}, "app.worker")),
+        "the API": stack.enter_context(_child(stop, environment, *_serve(port))),
+        "the worker": stack.enter_context(_child(stop, {**environment, "METRICS_PORT": "0"}, "app.worker")),
     }
     _wait_until_ready(processes, stop, url)
     if not stop.wanted:
@@ -112,6 +125,7 @@ def _environment(stack: ExitStack) -> dict[str, str]:
     pooler = stack.enter_context(services.pgbouncer(postgres))
     redis = stack.enter_context(services.redis())
     storage = stack.enter_context(TemporaryDirectory(prefix="orders-storage-"))
+    temporary = stack.enter_context(TemporaryDirectory(prefix="orders-temporary-"))
     tracked = {} if services.pgbouncer_tracks_statements() else NO_TRACKED_STATEMENTS
     return {
         "DATABASE_URL": postgres.url(port=pooler),
@@ -121,6 +135,7 @@ def _environment(stack: ExitStack) -> dict[str, str]:
         "REDIS_URL": redis,
         "SIGNING_KEYS": f"demo:{secrets.token_urlsafe(32)}",
         "STORAGE_URL": f"file://{storage}",
+        "TMPDIR": temporary,
         **tracked,
     }
 
@@ -148,29 +163,35 @@ def _welcome(url: str, password: str, metrics_port: str) -> str:
     return WELCOME.format(url=url, token=token, product=PRODUCT, order=ORDER, metrics_port=metrics_port)
 
 
-def _once(what: str, environment: Mapping[str, str], *module: str, told: str = "") -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", *module],
-        check=False,
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        input=told,
-        text=True,
-    )
-    if done.returncode:
-        raise NotStartedError(f"{what} ended with status {done.returncode}; the line above says why")
+def _once(what: str, stop: Stop, environment: Mapping[str, str], *module: str, told: str = "") -> None:
+    if stop.wanted:
+        return
+    with _child(stop, environment, *module, told=told) as process:
+        while process.poll() is None and not stop.wanted:
+            time.sleep(0.05)
+    if process.returncode:
+        raise NotStartedError(f"{what} ended with status {process.returncode}; the line above says why")
 
 
 @contextmanager
-def _child(environment: Mapping[str, str], *module: str) -> Generator["subprocess.Popen[bytes]"]:
+def _child(
+    stop: Stop, environment: Mapping[str, str], *module: str, told: str = ""
+) -> Generator["subprocess.Popen[bytes]"]:
     # In a session of its own: a Ctrl-C in the terminal is for the demo, which stops its parts in order.
     process = subprocess.Popen(
-        [sys.executable, "-m", *module], cwd=ROOT, env={**os.environ, **environment}, start_new_session=True
+        [sys.executable, "-m", *module],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        start_new_session=True,
+        stdin=subprocess.PIPE,
     )
+    stop.kills(process)
     try:
+        with suppress(BrokenPipeError), cast("IO[bytes]", process.stdin) as words:
+            words.write(told.encode())
         yield process
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGKILL if stop.at_once else signal.SIGTERM)
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:

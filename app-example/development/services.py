@@ -132,8 +132,8 @@ def missing() -> list[str]:
 
 def pgbouncer_tracks_statements() -> bool:
     """Whether the installed PgBouncer knows prepared statements in transaction mode, which is from 1.21 on."""
-    told = subprocess.run([_program(*PGBOUNCER), "--version"], capture_output=True, text=True, check=True, timeout=10)
-    major, minor = re.findall(r"\d+", told.stdout)[:2]
+    told = _run(_program(*PGBOUNCER), "--version")
+    major, minor = re.findall(r"\d+", told)[:2]
     return (int(major), int(minor)) >= (1, 21)
 
 
@@ -199,5 +199,9 @@ def _program(name: str, package: str) -> str:
     return found
 
 
-def _run(*words: str | Path) -> None:
-    subprocess.run(words, user=ACCOUNT, cwd="/", check=True, capture_output=True, timeout=60)
+def _run(*words: str | Path) -> str:
+    # In a session of its own, as the servers are: a Ctrl-C would end it half done.
+    done = subprocess.run(
+        words, user=ACCOUNT, cwd="/", check=True, capture_output=True, start_new_session=True, text=True, timeout=60
+    )
+    return done.stdout

@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,6 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from . import contract
+from .command import find_tool, import_string
 from .contract import Blocking, Point, Trial, Verdict
 from .health import LIVE_PATH, READY_PATH, STARTUP_PATH
 
@@ -29,7 +29,6 @@ PROGRAM = "python -m fastapi_platform_runtime.check"
 DESCRIPTION = "Judge an application by the contract with the platform, in processes of its own, without a server."
 TRIAL_SECONDS = 90
 _INHERITED = ("HOME", "LANG", "LC_ALL", "PATH", "PYTHONPATH", "SYSTEMROOT", "TMPDIR", "VIRTUAL_ENV")
-_IMPORT_STRING = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _VARIABLE = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -52,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(prog=PROGRAM, description=DESCRIPTION, allow_abbrev=False)
     add = made.add_argument
-    add("app", type=_import_string, help="application or its factory, module:attribute, in the working directory")
+    add("app", type=import_string, help="application or its factory, module:attribute, in the working directory")
     add("--factory", action=argparse.BooleanOptionalAction, default=None,
         help="whether the attribute is a function that makes the application (told by whether it is a plain function)")
     add("--environment-file", type=_environment, metavar="FILE",
@@ -88,9 +87,9 @@ def attempt(options: argparse.Namespace, probes: Mapping[str, str], environment:
 
 def blocking_calls(files: set[str]) -> Blocking:
     """What ruff finds in the application's own modules: calls in `async def` that hold every other request."""
-    ruff = shutil.which("ruff", path=os.path.dirname(sys.executable)) or shutil.which("ruff")
+    ruff = find_tool("ruff")
     if ruff is None:
-        return Blocking(judged=False, why="ruff is not installed: pip install 'fastapi-platform-runtime[check]'")
+        return Blocking(judged=False, why="ruff is not installed: pip install ruff")
     if not files:
         return Blocking(judged=False, why="no module of the application was imported")
     words = [ruff, "check", "--isolated", "--select", "ASYNC2", "--output-format", "json", *sorted(files)]
@@ -122,12 +121,6 @@ def _environment(name: str) -> dict[str, str]:
             raise argparse.ArgumentTypeError(f"{name}, line {number}: want NAME=VALUE")
         found[variable] = value
     return found
-
-
-def _import_string(text: str) -> str:
-    if not _IMPORT_STRING.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"want module:attribute, such as app.main:create_app, got {text}")
-    return text
 
 
 def _print(points: Sequence[Point], format_: str) -> None:

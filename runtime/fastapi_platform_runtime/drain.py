@@ -75,41 +75,29 @@ async def until_drain(source: AsyncIterable[Item], drain: Drain = PROCESS) -> As
     Raises:
         Exception: Whatever the source raises.
     """
-    items: asyncio.Queue[Item | _End] = asyncio.Queue(maxsize=1)
+    items: asyncio.Queue[Item] = asyncio.Queue(maxsize=1)
     producer = asyncio.create_task(_produce(source, items))
     drained = asyncio.create_task(drain.wait())
-    taken: asyncio.Task[Item | _End] | None = None
+    taken: asyncio.Task[Item] | None = None
     try:
         while not drained.done():
-            taken = asyncio.create_task(items.get())
-            await asyncio.wait({taken, drained}, return_when=asyncio.FIRST_COMPLETED)
-            if not taken.done():
+            taken = taken or asyncio.create_task(items.get())
+            await asyncio.wait({taken, producer, drained}, return_when=asyncio.FIRST_COMPLETED)
+            if taken.done():
+                item, taken = taken.result(), None
+                yield item
+            elif producer.done() and items.empty():
+                producer.result()  # Raises what the source raised.
                 return
-            item = taken.result()
-            if isinstance(item, _End):
-                await producer  # Raises what the source raised.
-                return
-            yield item
     finally:
         await _cancel(producer, drained, taken)
 
 
-class _End:
-    """Follows the last item of a stream."""
-
-
-async def _produce(source: AsyncIterable[Item], items: asyncio.Queue[Item | _End]) -> None:
+async def _produce(source: AsyncIterable[Item], items: asyncio.Queue[Item]) -> None:
     iterator = aiter(source)
     try:
         async for item in iterator:
             await items.put(item)
-    except asyncio.CancelledError:
-        raise
-    except BaseException:
-        await items.put(_End())
-        raise
-    else:
-        await items.put(_End())
     finally:
         # Cancelled while it hands an item over, a generator would stay open until the garbage collector finds it.
         if isinstance(iterator, AsyncGenerator):
@@ -117,10 +105,29 @@ async def _produce(source: AsyncIterable[Item], items: asyncio.Queue[Item | _End
 
 
 async def _cancel(*tasks: asyncio.Task[Any] | None) -> None:
-    started = [task for task in tasks if task is not None]
-    for task in started:
+    """Cancel tasks once and wait for their ends, however often the waiting one is cancelled meanwhile.
+
+    anyio, and so Starlette when a client leaves, repeats a cancellation until its task has ended; passed on, it would
+    interrupt every step with which a source cleans up.
+    """
+    pending = {task for task in tasks if task is not None}
+    for task in pending:
+        task.add_done_callback(_retrieve)
         task.cancel()
-    await asyncio.gather(*started, return_exceptions=True)
+    cancelled: asyncio.CancelledError | None = None
+    while pending := {task for task in pending if not task.done()}:
+        try:
+            await asyncio.wait(pending)
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+    if cancelled is not None:
+        raise cancelled
+
+
+def _retrieve(task: asyncio.Task[Any]) -> None:
+    """What a source raises when nobody takes its items any more is nobody's problem."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:

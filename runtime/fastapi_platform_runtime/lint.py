@@ -14,10 +14,7 @@ Source: https://squawkhq.com/docs/cli
 
 import argparse
 import json
-import os
-import shutil
 import subprocess
-import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -28,6 +25,7 @@ from typing import Any
 from alembic.config import Config
 
 from . import phase_rules, revisions
+from .command import find_tool
 from .outcome import Outcome, Stop
 from .phase_rules import Judgement
 from .rendering import Rendering, Statement, render
@@ -35,7 +33,7 @@ from .revisions import History, Misdeclared, Revision
 
 PROGRAM = "python -m fastapi_platform_runtime.lint"
 DESCRIPTION = "Judge Alembic's revisions without a database: what locks, rewrites, or breaks the release that serves."
-GET_SQUAWK = "squawk is not installed: pip install 'fastapi-platform-runtime[lint]'"
+GET_SQUAWK = "squawk is not installed: pip install squawk-cli"
 DECLARATION, UNUSED = "declaration", "unused-ignore"
 LONGEST_EXCERPT = 90
 """Characters of a statement that a line shows."""
@@ -62,7 +60,7 @@ class Finding:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; see the module for the exit status."""
     options = parser().parse_args(argv)
-    squawk = find_squawk()
+    squawk = find_tool("squawk")
     if squawk is None:
         parser().error(GET_SQUAWK)
     if not options.config.is_file():
@@ -91,11 +89,6 @@ def parser() -> argparse.ArgumentParser:
     add("--pg-version", default="14", metavar="VERSION", help="oldest Postgres that they meet (%(default)s)")
     add("--format", choices=("text", "json"), default="text", help="how findings are printed (%(default)s)")
     return made
-
-
-def find_squawk() -> str | None:
-    """The program, beside this interpreter or on the path."""
-    return shutil.which("squawk", path=os.path.dirname(sys.executable)) or shutil.which("squawk")
 
 
 def choose(history: History, named: Sequence[str]) -> tuple[Revision, ...]:

@@ -5,6 +5,7 @@ last message also goes to the pod's termination log, where `kubectl describe` an
 statement, no value of a row and no address: only what the database itself calls the problem.
 """
 
+import contextlib
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -69,10 +70,8 @@ class Report:
         severity = "ERROR" if outcome else "INFO"
         self.say("end", message, severity, outcome=outcome.name.lower(), exit_status=int(outcome))
         if self._termination_log.is_file():
-            try:
+            with contextlib.suppress(OSError):
                 self._termination_log.write_text(self._clean(message))
-            except OSError as exc:
-                raise SystemExit(int(outcome)) from exc
         return int(outcome)
 
     def _clean(self, message: str) -> str:

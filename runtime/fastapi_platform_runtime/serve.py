@@ -12,20 +12,19 @@ import argparse
 import importlib.util
 import logging
 import os
-import re
 import socket
 import sys
 from collections.abc import Callable, Sequence
 
 from uvicorn import Config
 
+from .command import import_string
 from .server import NOT_STARTED, serve
 from .supervisor import Supervisor, Workers
 
 PROGRAM = "python -m fastapi_platform_runtime.serve"
 DESCRIPTION = "Serve an ASGI application with uvicorn; at the first signal, tell its clients to leave before stopping."
 _logger = logging.getLogger("uvicorn.error")
-_IMPORT_STRING = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line: uvicorn's names where uvicorn has the option."""
     made = argparse.ArgumentParser(prog=PROGRAM, description=DESCRIPTION, allow_abbrev=False)
     add = made.add_argument
-    add("app", type=_import_string, help="application or its factory, module:attribute")
+    add("app", type=import_string, help="application or its factory, module:attribute")
     add("--factory", action="store_true", help="the attribute is a function that makes the application")
     add("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     add("--port", type=_between(0, 65535), default=8000, help="TCP port; 0 for any (%(default)s)")
@@ -115,15 +114,9 @@ def _exists(app: str) -> bool:
     try:
         return importlib.util.find_spec(app.partition(":")[0]) is not None
     except ModuleNotFoundError as exc:
-        if app.startswith(f"{exc.name}."):
-            return False
-        raise
-
-
-def _import_string(text: str) -> str:
-    if not _IMPORT_STRING.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"want module:attribute, such as app.main:create_app, got {text}")
-    return text
+        return not app.startswith(f"{exc.name}.")
+    except Exception:  # A package of the application's raises: it is there, and the server says what is wrong with it.
+        return True
 
 
 def _between(low: int, high: int) -> Callable[[str], int]:

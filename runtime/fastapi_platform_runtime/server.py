@@ -23,6 +23,7 @@ from uvicorn import Config, Server
 from uvicorn.importer import ImportFromStringError, import_from_string
 
 from .drain import PROCESS, Drain
+from .loading import reason
 from .patience import Patience, impatient
 
 NOT_LOADED = 2
@@ -51,11 +52,13 @@ class LameDuck(Server):
         lame_duck_seconds: float,
         *,
         drain: Drain = PROCESS,
+        on_started: Callable[[], None] | None = None,
         patience: Patience | None = None,
         supervised: bool = False,
     ) -> None:
         super().__init__(config)
         self._drain = drain
+        self._on_started = on_started
         self._patience = patience or Patience()
         self._supervised = supervised
         self._lame_duck_seconds = lame_duck_seconds
@@ -79,6 +82,8 @@ class LameDuck(Server):
         await super().startup(sockets)
         gc.collect()
         gc.freeze()
+        if self._on_started is not None:
+            self._on_started()
 
     async def on_tick(self, counter: int) -> bool:
         """Stop once the lame duck is over; called ten times a second."""
@@ -133,6 +138,7 @@ def serve(
     config: Config,
     lame_duck_seconds: float,
     *,
+    on_started: Callable[[], None] | None = None,
     sockets: list[socket.socket] | None = None,
     supervised: bool = False,
 ) -> int:
@@ -141,6 +147,7 @@ def serve(
     Args:
         config: uvicorn's configuration; the application is an import string.
         lame_duck_seconds: How long to serve on after the first signal.
+        on_started: Called once, when the application has started and the process listens.
         sockets: Listening sockets that several processes share; none to open one.
         supervised: Whether another process says when to stop; SIGINT then means nothing here.
 
@@ -150,15 +157,24 @@ def serve(
     # As process 1 of a container nothing would happen otherwise until the application is imported.
     signal.signal(signal.SIGTERM, lambda number, _frame: end_at_once(number))
     signal.signal(signal.SIGINT, signal.SIG_IGN if supervised else signal.default_int_handler)
-    try:
-        import_from_string(config.app)
-    except ImportFromStringError as exc:
-        _logger.error("cannot serve %s: %s", config.app, exc)
-        return NOT_LOADED
-    server = LameDuck(config, lame_duck_seconds, supervised=supervised)
+    server = LameDuck(config, lame_duck_seconds, on_started=on_started, supervised=supervised)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        try:
+            import_from_string(config.app)
+            runner.run(_load(config))
+        except ImportFromStringError as exc:
+            _logger.error("cannot serve %s: %s", config.app, exc)
+            return NOT_LOADED
+        except Exception as exc:
+            _logger.error("cannot serve %s: it does not load: %s", config.app, reason(exc, os.environ))
+            return NOT_STARTED
         runner.run(server.serve(sockets))
     return 0 if server.started else NOT_STARTED
+
+
+async def _load(config: Config) -> None:
+    """Make the application in the loop that it is served in, as uvicorn does."""
+    config.load()
 
 
 def end_at_once(sig: int) -> None:

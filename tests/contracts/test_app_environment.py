@@ -13,7 +13,7 @@ from tests.conftest import ROOT, STACKS
 
 SETTINGS = ROOT / "app-example" / "app" / "settings.py"
 DATABASE = {f"DATABASE_{field.name.upper()}" for field in fields(EngineSettings)}
-"""The runtime's share of the app's settings."""
+"""The runtime's share of the app's settings, as long as they ask it."""
 LOCAL = "local"
 """The stack whose environment may leave an address or a key unset."""
 
@@ -22,8 +22,9 @@ def app_variables() -> set[str]:
     """Variables that the app's settings read; from the source, never imported."""
     (settings,) = (node for node in tree().body if isinstance(node, ast.ClassDef) and node.name == "Settings")
     targets = [each.target for each in settings.body if isinstance(each, ast.AnnAssign)]
-    names = [target.id for target in targets if isinstance(target, ast.Name)]
-    return {name.upper() for name in names if name != "database"} | DATABASE
+    names = {target.id.upper() for target in targets if isinstance(target, ast.Name)}
+    calls = {ast.unparse(node.func) for node in ast.walk(settings) if isinstance(node, ast.Call)}
+    return names - {"DATABASE"} | (DATABASE if "EngineSettings.from_environment" in calls else set())
 
 
 def to_be_stated() -> set[str]:

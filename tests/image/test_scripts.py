@@ -67,3 +67,20 @@ def test_without_root_the_missing_packages_are_named(ci: str, status: int, tmp_p
     done = run(".ci/packages", PATH=programs(tmp_path / "bin", id="echo 1000"), CI=ci)
     assert done.returncode == status
     assert "on Debian, as root: apt-get install buildah" in done.stderr
+
+
+def test_what_verifies_a_base_image_is_installed_even_where_debootstrap_is(tmp_path: Path):
+    done = run(".ci/packages", PATH=programs(tmp_path / "bin", id="echo 1000", debootstrap=""),
+               DEBIAN_KEYRING=str(tmp_path / "none"))
+    named = done.stderr.splitlines()[-1].split()
+    assert {"debian-archive-keyring", "gpgv"} <= set(named)
+    assert "debootstrap" not in named
+
+
+def test_a_base_image_is_made_of_packages_whose_signature_was_checked(tmp_path: Path):
+    """Without a keyring, debootstrap warns and goes on; the mirror is asked over http."""
+    fakes = programs(tmp_path / "bin", buildah="exit 1", debootstrap=f"{ECHO}; exit 1")
+    done = run(".ci/image/base", PATH=f"{fakes}:{os.environ['PATH']}", XDG_CACHE_HOME=str(tmp_path),
+               DEBIAN_KEYRING="/keys")
+    assert done.returncode == 1
+    assert {"debootstrap", "--force-check-gpg", "--keyring=/keys"} <= set(done.stderr.splitlines())

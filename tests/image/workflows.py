@@ -30,7 +30,7 @@ class Step:
         return [line.strip() for line in self.content.get("run", "").splitlines()]
 
 
-def workflows() -> dict[str, dict[str, Any]]:
+def workflows() -> dict[str, dict[Any, Any]]:
     """Parsed files by name; `on` is the key True, as YAML 1.1 reads it."""
     return {file.name: yaml.safe_load(file.read_text()) for file in sorted(FOLDER.glob("*.yaml"))}
 
@@ -42,7 +42,7 @@ def jobs() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def steps() -> list[Step]:
-    return [Step(name, job, step) for name, job, content in jobs() for step in content["steps"]]
+    return [Step(name, job, step) for name, job, content in jobs() for step in content.get("steps", ())]
 
 
 def commands(workflow: str | None = None) -> list[str]:

@@ -29,9 +29,11 @@ def database(server: Postgres) -> str:
 
 @pytest.fixture(params=["transaction", "session"])
 def pooled(server: Postgres, database: str, request: pytest.FixtureRequest) -> Generator[str]:
-    """The address of the same database through PgBouncer."""
+    """The address of the same database through PgBouncer, in one of its modes, or `tracking` prepared statements."""
     if shutil.which("pgbouncer") is None:
         pytest.skip(postgres.NO_PGBOUNCER)
+    if request.param == "tracking" and not postgres.pgbouncer_tracks_statements():
+        pytest.skip("needs PgBouncer 1.21 or later, which tracks prepared statements")
     with TemporaryDirectory(prefix="pgbouncer-") as folder:
         Path(folder).chmod(0o755)
         with postgres.pgbouncer(Path(folder) / "it", server, request.param) as port:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -84,11 +85,12 @@ def postgres(folder: Path, certificate: Path | None = None) -> Generator[Postgre
 def pgbouncer(folder: Path, server: Postgres, mode: str) -> Generator[int]:
     """Start a pooler in front of a server, and give its port."""
     port = free_port()
+    pooling = "pool_mode = transaction\nmax_prepared_statements = 100" if mode == "tracking" else f"pool_mode = {mode}"
     folder.mkdir()
     (folder / "users").write_text(f'"postgres" "{PASSWORD}"\n')
     (folder / "ini").write_text(
         f"[databases]\n* = host=127.0.0.1 port={server.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
-        f"listen_port = {port}\nunix_socket_dir =\nauth_type = plain\nauth_file = {folder}/users\npool_mode = {mode}\n"
+        f"listen_port = {port}\nunix_socket_dir =\nauth_type = plain\nauth_file = {folder}/users\n{pooling}\n"
     )
     if USER:
         shutil.chown(folder, USER)
@@ -99,6 +101,13 @@ def pgbouncer(folder: Path, server: Postgres, mode: str) -> Generator[int]:
     finally:
         process.kill()
         process.wait()
+
+
+def pgbouncer_tracks_statements() -> bool:
+    """Whether the installed one knows prepared statements in transaction mode, which is from 1.21 on."""
+    told = subprocess.run(["pgbouncer", "--version"], capture_output=True, text=True, check=True)
+    major, minor = re.findall(r"\d+", told.stdout)[:2]
+    return (int(major), int(minor)) >= (1, 21)
 
 
 def _listening(port: int) -> None:

@@ -51,7 +51,20 @@ async def _ticks() -> AsyncGenerator[bytes]:
 async def _lifespan(receive: Callable[[], Awaitable[dict[str, Any]]], send: Send) -> None:
     await receive()
     await asyncio.sleep(float(os.environ.get("STARTUP_SECONDS", "0")))
+    if _is_away():
+        await send({"type": "lifespan.startup.failed", "message": "what it needs is away"})
+        return
     await send({"type": "lifespan.startup.complete"})
     await receive()
     print("closed its pools", flush=True)  # noqa: T201 the parent reads it
     await send({"type": "lifespan.shutdown.complete"})
+
+
+def _is_away() -> bool:
+    """Whether a dependency is: while a file is there, or for all but the first process that makes one."""
+    if (first := os.environ.get("ONLY_ONE_STARTS")) is not None:
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(first, os.O_CREAT | os.O_EXCL))
+            return False
+        return True
+    return os.path.exists(os.environ.get("AWAY_WHILE_THERE_IS", ""))

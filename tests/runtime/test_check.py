@@ -204,7 +204,7 @@ def test_wrong_usage_is_one_message_and_status_2(
 def test_without_ruff_blocking_calls_are_not_judged(judge: Judge, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
     verdict, said = judge()["blocking"]
-    assert (verdict, "pip install 'fastapi-platform-runtime[check]'" in said) == ("not judged", True)
+    assert (verdict, "pip install ruff" in said) == ("not judged", True)
 
 
 def test_each_point_is_a_line_and_the_last_one_counts(

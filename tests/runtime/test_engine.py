@@ -124,6 +124,14 @@ def test_the_arguments_work_on_a_real_database(database: str):
 
 
 @pytest.mark.services
+@pytest.mark.parametrize("pooled", ["tracking", "session"], indirect=True)
+def test_the_arguments_work_through_a_pooler_that_keeps_prepared_statements(pooled: str):
+    """With names of their own, which a pooler that tracks none would give to another client."""
+    tracked = settings(pooled, pooler_prepared_statements="100")
+    assert concurrent_sums(tracked.arguments()) == [5 * number for number in range(20)]
+
+
+@pytest.mark.services
 def test_the_arguments_work_through_a_pooler_that_tracks_no_prepared_statement(pooled: str):
     untracked = settings(pooled, statement_cache_size="0", pooler_prepared_statements="0")
     assert concurrent_sums(untracked.arguments()) == [5 * number for number in range(20)]

@@ -1,14 +1,13 @@
-"""The lame duck beside its control, and what streams and answers make of a drain."""
+"""The lame duck beside its control, and what answers make of a drain."""
 
 import asyncio
 import http.client
 import time
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
 
-from fastapi_platform_runtime.drain import Drain, until_drain
+from fastapi_platform_runtime.drain import Drain
 from fastapi_platform_runtime.server import leaving
 from tests.runtime.servers import OURS, PLAIN, ask, running
 
@@ -94,54 +93,6 @@ def test_an_answer_says_close_once_and_keeps_its_other_headers():
 
 def test_http_2_has_no_connection_header():
     assert answered("2", [(b"x-id", b"1")], begun=True) == [(b"x-id", b"1")]
-
-
-async def _collect(source: AsyncGenerator[int], drain: Drain, begin_after: int | None) -> list[int]:
-    seen: list[int] = []
-    async for item in until_drain(source, drain):
-        seen.append(item)
-        if len(seen) == begin_after:
-            drain.begin()
-    return seen
-
-
-def test_a_stream_that_waits_is_ended_and_cleaned_up():
-    ended: list[str] = []
-
-    async def source() -> AsyncGenerator[int]:
-        try:
-            async with asyncio.timeout(60):
-                yield 1
-                await asyncio.sleep(60)
-        finally:
-            ended.append("closed")
-
-    began = time.monotonic()
-    assert asyncio.run(_collect(source(), Drain(), begin_after=1)) == [1]
-    assert time.monotonic() - began < 5
-    assert ended == ["closed"]
-
-
-def test_a_stream_without_a_drain_arrives_whole():
-    async def source() -> AsyncGenerator[int]:
-        for number in range(50):
-            yield number
-
-    assert asyncio.run(_collect(source(), Drain(), begin_after=None)) == list(range(50))
-
-
-def test_what_a_stream_raises_arrives_after_its_last_item():
-    async def source() -> AsyncGenerator[int]:
-        yield 1
-        raise ValueError("upstream")
-
-    async def main() -> None:
-        stream = until_drain(source(), Drain())
-        assert await anext(stream) == 1
-        with pytest.raises(ValueError, match="upstream"):
-            await anext(stream)
-
-    asyncio.run(main())
 
 
 def test_everybody_who_waits_is_woken_in_their_own_loop():

@@ -115,7 +115,7 @@ def test_without_squawk_it_says_how_to_get_it(
     with pytest.raises(SystemExit) as ended:
         run("|pass")
     assert ended.value.code == 2
-    assert "pip install 'fastapi-platform-runtime[lint]'" in capsys.readouterr().err
+    assert "pip install squawk-cli" in capsys.readouterr().err
 
 
 def test_the_example_is_safe(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):

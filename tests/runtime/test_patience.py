@@ -21,6 +21,8 @@ pytestmark = pytest.mark.services
 SHORT = Patience(request_head_seconds=0.4, stalled_seconds=0.4)
 GENEROUS_SECONDS = 8.0
 """Far above the limits; what would last for ever fails here."""
+LARGE_BYTES = 12_000_000
+"""More than any kernel holds for a connection."""
 HEAD = b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 6\r\n\r\n"
 
 
@@ -33,14 +35,14 @@ class Unsignalled(LameDuck):
 
 
 class App:
-    """Reads a body, answers with it; at `/endless` it sends until nobody takes it."""
+    """Reads a body, answers with it; at `/endless` it sends until nobody takes it, at `/refused` it reads nothing."""
 
     def __init__(self, pause_seconds: float = 0) -> None:
         self.pause_seconds = pause_seconds
         self.left = asyncio.Event()
 
     async def __call__(self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Any]) -> None:
-        body, more = b"", True
+        body, more = b"", scope["path"] != "/refused"
         await asyncio.sleep(self.pause_seconds)
         while more:
             message = await receive()
@@ -49,6 +51,8 @@ class App:
                 return
             body, more = body + message["body"], message["more_body"]
         await send({"type": "http.response.start", "status": 200, "headers": []})
+        if scope["path"] == "/large":
+            await send({"type": "http.response.body", "body": bytes(LARGE_BYTES), "more_body": True})
         while scope["path"] == "/endless" and not self.left.is_set():
             await send({"type": "http.response.body", "body": bytes(65536), "more_body": True})
             with contextlib.suppress(TimeoutError):
@@ -100,7 +104,7 @@ def test_headers_that_arrive_one_by_one_for_ever_are_answered_with_408(protocol:
         while not reader.at_eof():
             writer.write(b"X: 1\r\n")
             with contextlib.suppress(TimeoutError):
-                return await asyncio.wait_for(reader.read(), timeout=0.05)
+                return await asyncio.wait_for(reader.read(1024), timeout=0.05)
         return b""
 
     assert talk(drip, protocol).startswith(b"HTTP/1.1 408 ")
@@ -141,6 +145,60 @@ def test_a_client_that_reads_nothing_is_cut_off_and_the_application_told(protoco
         return b"left"
 
     assert talk(deaf, protocol, app=app) == b"left"
+
+
+@both
+def test_a_client_that_reads_slowly_gets_all_of_a_large_answer(protocol: str):
+    """Sent in one piece, so that the server writes from the beginning to the end; most of it stays in the kernel."""
+
+    async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
+        writer.write(b"GET /large HTTP/1.1\r\nHost: test\r\n\r\n")
+        writer.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        read_bytes, started = 0, time.monotonic()
+        while read_bytes < LARGE_BYTES and (more := await reader.read(65536)):
+            read_bytes += len(more)
+            # Three times as long as it may read nothing.
+            await asyncio.sleep(0.05 if time.monotonic() - started < 3 else 0)
+        return read_bytes
+
+    assert talk(slowly, protocol, patience=Patience(stalled_seconds=1)) >= LARGE_BYTES
+
+
+@both
+def test_a_body_that_arrives_after_its_answer_leaves_the_connection_as_good_as_unused(protocol: str):
+    """Its client may ask again at any time: a stray answer would be taken for the next request's."""
+
+    async def refused(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        writer.write(HEAD.replace(b"/", b"/refused", 1))
+        assert b"0 bytes" in await reader.readuntil(b"\r\n0\r\n\r\n")
+        for byte in b"sesame":  # Longer than a head may take,
+            writer.write(bytes([byte]))
+            await asyncio.sleep(0.15)
+        await asyncio.sleep(0.8)  # and then nothing, for as long again.
+        writer.write(HEAD + b"sesame")
+        return await reader.readuntil(b"\r\n0\r\n\r\n")
+
+    answer = talk(refused, protocol)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"6 bytes" in answer
+
+
+@both
+def test_such_a_connection_ends_like_an_unused_one_and_limits_its_next_head(protocol: str):
+    async def refused(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        writer.write(HEAD.replace(b"/", b"/refused", 1))
+        await reader.readuntil(b"\r\n0\r\n\r\n")
+        writer.write(b"sesame")
+        return await reader.read()
+
+    async def half_a_head(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        writer.write(HEAD.replace(b"/", b"/refused", 1))
+        await reader.readuntil(b"\r\n0\r\n\r\n")
+        writer.write(b"sesame" + b"GET / HT")
+        return await reader.read()
+
+    assert talk(refused, protocol, timeout_keep_alive=1) == b""
+    assert talk(half_a_head, protocol).startswith(b"HTTP/1.1 408 ")
 
 
 @both

@@ -13,6 +13,7 @@ CLIENTS = 16
 REMOVAL_LAG_SECONDS = 0.5
 """Until no new connection reaches a server that is being stopped."""
 ROLLOUTS = 3
+RUNS_OF_THE_CONTROL = 5
 THINK_SECONDS = 0.002
 """Between an answer and the next request of a client."""
 Start = Callable[[], Served]
@@ -102,7 +103,13 @@ def test_three_rollouts_fail_no_request(workers: str, record_property: Callable[
 
 @pytest.mark.services
 def test_plain_uvicorn_fails_some_in_spite_of_a_pre_stop_sleep():
-    """The control; all connections are idle between requests when it closes them."""
-    service = run(PLAIN, pre_stop_seconds=2)
-    print(f"plain uvicorn: {len(service.failed)} of {service.answered + len(service.failed)} failed")  # noqa: T201
-    assert service.failed
+    """The control; all connections are idle between requests when it closes them.
+
+    Which of them are asked at that moment is chance, so it has several; `test_lame_duck.py` has the one without.
+    """
+    runs: list[Service] = []
+    while not any(each.failed for each in runs) and len(runs) < RUNS_OF_THE_CONTROL:
+        runs.append(run(PLAIN, pre_stop_seconds=2))
+        failed, answered = len(runs[-1].failed), runs[-1].answered
+        print(f"plain uvicorn: {failed} of {answered + failed} failed")  # noqa: T201
+    assert runs[-1].failed

@@ -1,6 +1,7 @@
 """What a server process does from its first signal to its end, seen from the other end of real sockets.
 
-The shortest of these tests, and the control, are in `test_lame_duck.py` and run by default.
+The shortest of these tests, and the control, are in `test_lame_duck.py`; what several processes make of one that does
+not start, in `test_supervisor.py`.
 """
 
 import http.client

@@ -59,9 +59,44 @@ def test_an_attribute_that_is_not_there_is_status_2_without_a_traceback(tmp_path
     assert "Traceback" not in done.stderr
 
 
+ENDS = {"1": 3, "2": 1}
+"""Statuses that an application ends itself with; among several processes any is a start that failed."""
+FAILS = "raise ValueError('no ' + os.environ['SHOP_URL'] + ' with hunter22')"
+LOADS_NOT = {
+    "module": f"import os\n\n\n{FAILS}\n",
+    "factory": f"import os\ndef create_app():\n    pass\n    {FAILS}\n",
+}
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("where", LOADS_NOT)
+def test_an_application_that_raises_while_it_loads_is_status_3_and_one_line_without_what_variables_say(
+    tmp_path: Path, workers: str, where: str, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "shop.py").write_text(LOADS_NOT[where])
+    monkeypatch.setenv("SHOP_URL", "postgresql://shop:hunter22@db/shop")
+    done = run("shop:create_app", "--factory", "--port", "0", "--workers", workers, cwd=tmp_path)
+    assert done.returncode == 3
+    said = "it does not load: ValueError: no [value of SHOP_URL] with [value of SHOP_URL] (shop.py:4)"
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "hunter22" not in done.stderr
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_package_that_raises_while_its_module_is_looked_for_is_the_same(tmp_path: Path, workers: str):
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "__init__.py").write_text("import nothing_of_that_name\n")
+    (tmp_path / "shop" / "main.py").touch()
+    done = run("shop.main:create_app", "--factory", "--port", "0", "--workers", workers, cwd=tmp_path)
+    assert done.returncode == 3
+    assert "No module named 'nothing_of_that_name' (shop/__init__.py:1)" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_start_that_fails_is_status_3(tmp_path: Path, workers: str):
-    (tmp_path / "shop.py").write_text("def create_app():\n    raise SystemExit(3)\n")
+    (tmp_path / "shop.py").write_text(f"def create_app():\n    raise SystemExit({ENDS[workers]})\n")
     assert run("shop:create_app", "--factory", "--port", "0", "--workers", workers, cwd=tmp_path).returncode == 3
 
 
