@@ -6,9 +6,10 @@ condition Postgres checks under the row's lock. Deliberately neither commits nor
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import NamedTuple
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Float, cast, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -125,6 +126,15 @@ class PasswordResetRepository:
         return await self._session.scalar(taken, execution_options=_UNTRACKED)
 
 
+class ClaimedReset(NamedTuple):
+    """A request that one worker has taken."""
+
+    email: str
+    attempts: int
+    """How many have begun, this one included."""
+    age_seconds: float
+
+
 class ResetRequestRepository:
     """Password resets that somebody asked for, in one session. All times are Postgres's."""
 
@@ -140,14 +150,15 @@ class ResetRequestRepository:
         stored = statement.on_conflict_do_update(index_elements=[PasswordResetRequest.email], set_=values)
         return (await self._session.scalars(stored.returning(PasswordResetRequest.id))).one()
 
-    async def claim(self, request_id: UUID, seconds: float) -> tuple[str, int] | None:
-        """Keep a request from others for some time, and return its address and how many have begun; None if not due."""
+    async def claim(self, request_id: UUID, seconds: float) -> ClaimedReset | None:
+        """Keep a request that is due from others for some time."""
         due = (PasswordResetRequest.id == request_id, PasswordResetRequest.due_at <= func.now())
         values = {"due_at": func.now() + timedelta(seconds=seconds), "attempts": PasswordResetRequest.attempts + 1}
         claimed = update(PasswordResetRequest).where(*due).values(values)
-        found = claimed.returning(PasswordResetRequest.email, PasswordResetRequest.attempts)
+        age = cast(func.extract("epoch", func.now() - PasswordResetRequest.created_at), Float)
+        found = claimed.returning(PasswordResetRequest.email, PasswordResetRequest.attempts, age)
         row = (await self._session.execute(found, execution_options=_UNTRACKED)).one_or_none()
-        return None if row is None else (row[0], row[1])
+        return None if row is None else ClaimedReset(*row)
 
     async def postpone(self, request_id: UUID, attempts: int, seconds: float) -> bool:
         """Leave a request for later; False where another one has taken its place, or another attempt has begun."""

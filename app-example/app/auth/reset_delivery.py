@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 from app.auth.jobs import RESET
 from app.auth.opaque_tokens import new_token, token_hash
-from app.auth.repository import AccountRepository, PasswordResetRepository, ResetRequestRepository
+from app.auth.repository import AccountRepository, ClaimedReset, PasswordResetRepository, ResetRequestRepository
 from app.auth.reset_messages import ResetMessage, ResetMessages
 from app.auth.resets import GIVE_UP_AFTER, RESET_LIFETIME
 from app.database import Database
@@ -44,14 +44,14 @@ class ResetDelivery:
         begun = await self._begin(request_id)
         if begun is None:
             return Outcome.IDLE
-        message, attempts = begun
+        message, claimed = begun
         try:
             async with asyncio.timeout(HANDOVER_SECONDS):
                 await self._messages.send(message)
         except UpstreamUnavailableError as exc:
-            return await self._later(request_id, attempts, exc.reason, exc.error)
+            return await self._later(request_id, claimed, exc.reason, exc.error)
         except TimeoutError:
-            return await self._later(request_id, attempts, "timeout", None)
+            return await self._later(request_id, claimed, "timeout", None)
         async with self._database.sessions.begin() as session:
             await ResetRequestRepository(session).remove(request_id)
         return Outcome.DONE
@@ -67,14 +67,13 @@ class ResetDelivery:
             if not await self._queue.put(RESET, request_id):
                 return
 
-    async def _begin(self, request_id: UUID) -> tuple[ResetMessage, int] | None:
+    async def _begin(self, request_id: UUID) -> tuple[ResetMessage, ClaimedReset] | None:
         async with self._database.sessions.begin() as session:
             requests = ResetRequestRepository(session)
             claimed = await requests.claim(request_id, CLAIM_SECONDS)
             if claimed is None:
                 return None
-            email, attempts = claimed
-            user = await AccountRepository(session).find(email)
+            user = await AccountRepository(session).find(claimed.email)
             if user is None or user.disabled_at is not None:
                 await requests.remove(request_id)
                 return None
@@ -82,12 +81,13 @@ class ResetDelivery:
             await PasswordResetRepository(session).put(
                 user_id=user.id, token_hash=token_hash(token), lifetime=RESET_LIFETIME
             )
-        return ResetMessage(id=uuid4(), email=email, token=token, lifetime=RESET_LIFETIME), attempts
+        return ResetMessage(id=uuid4(), email=claimed.email, token=token, lifetime=RESET_LIFETIME), claimed
 
-    async def _later(self, request_id: UUID, attempts: int, reason: str, error: str | None) -> Outcome:
-        fields = {"subject": str(request_id), "attempt": attempts, "reason": reason, "error": error}
+    async def _later(self, request_id: UUID, claimed: ClaimedReset, reason: str, error: str | None) -> Outcome:
+        fields = {"subject": str(request_id), "attempt": claimed.attempts, "reason": reason, "error": error}
         _logger.warning("a password reset was not handed over", extra={"fields": fields})
         async with self._database.sessions.begin() as session:
             requests = ResetRequestRepository(session)
-            is_ours = await requests.postpone(request_id, attempts, self._pace.pause_seconds(attempts))
+            pause = self._pace.pause_seconds(age_seconds=claimed.age_seconds)
+            is_ours = await requests.postpone(request_id, claimed.attempts, pause)
         return Outcome.RETRIED if is_ours else Outcome.LOST
