@@ -29,11 +29,11 @@ of_program() { # an image that is one static program
 of_servers() { # Postgres, PgBouncer and Redis of Debian, under the name that the stack gives Postgres
   local file=$1 debian container
   debian=$(mktemp -d)
-  debootstrap --variant=minbase --include=postgresql,pgbouncer,redis-server "$SUITE" "$debian/root" "$MIRROR" >&2
-  rm -rf "$debian"/root/var/{cache/apt,lib/apt/lists,log}/* "$debian"/root/var/lib/postgresql/*
-  sed -i 's/^postgres:x:[0-9]*:[0-9]*:/postgres:x:999:999:/' "$debian/root/etc/passwd" # the official image's
+  debootstrap --variant=minbase --include=postgresql,pgbouncer,redis-server "$SUITE" "$debian/files" "$MIRROR" >&2
+  rm -rf "$debian"/files/var/{cache/apt,lib/apt/lists,log}/* "$debian"/files/var/lib/postgresql/*
+  sed -i 's/^postgres:x:[0-9]*:[0-9]*:/postgres:x:999:999:/' "$debian/files/etc/passwd" # the official image's
   container=$(buildah from scratch)
-  buildah add --quiet "$container" "$debian/root" / >&2
+  buildah add --quiet "$container" "$debian/files" / >&2
   buildah add --quiet --chmod 755 "$container" "$here/postgres-entrypoint.sh" /usr/local/bin/docker-entrypoint.sh >&2
   rm -rf "$debian"
   buildah config --entrypoint '["docker-entrypoint.sh"]' --cmd postgres --env PGDATA=/var/lib/postgresql/data \

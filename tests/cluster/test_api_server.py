@@ -74,8 +74,9 @@ def pod_of(each: Object) -> Object | None:
     if template is None:
         return None
     metadata = {**template.get("metadata", {}), "name": each["metadata"]["name"], "namespace": NAMESPACE}
-    claimed = [{"name": claim["metadata"]["name"], "emptyDir": {}} for claim in spec.get("volumeClaimTemplates", ())]
-    volumes = [*template["spec"].get("volumes", ()), *claimed]
+    claims: list[Object] = spec.get("volumeClaimTemplates", [])
+    volumes: list[Object] = [*template["spec"].get("volumes", ())]
+    volumes += [{"name": claim["metadata"]["name"], "emptyDir": {}} for claim in claims]
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {**template["spec"], "volumes": volumes}}
 
 

@@ -47,7 +47,8 @@ def test_two_nodes_run_side_by_side_and_leave_nothing():
     nodes = {minor: Node(f"pair-{os.getpid()}-{minor}") for minor in builds.MINORS}
     try:
         with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda minor: nodes[minor].start(minor), nodes))
+            for started in [pool.submit(node.start, minor) for minor, node in nodes.items()]:
+                started.result()
         for minor, node in nodes.items():
             kubectl = Kubectl(str(builds.kubernetes(minor) / "kubectl"), node.kubeconfig)
             (found,) = kubectl.get("nodes")["items"]
