@@ -11,6 +11,7 @@ root=$here/../..
 . "$root/.ci/image/storage"
 SUITE=bookworm
 MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
+KEYRING=${DEBIAN_KEYRING:-/usr/share/keyrings/debian-archive-keyring.gpg}
 
 archive() { # archive CONTAINER FILE NAME: a container as an image in a file
   buildah commit --quiet --rm "$1" "$3" >&2
@@ -29,7 +30,8 @@ of_program() { # an image that is one static program
 of_servers() { # Postgres, PgBouncer and Redis of Debian, under the name that the stack gives Postgres
   local file=$1 debian container
   debian=$(mktemp -d)
-  debootstrap --variant=minbase --include=postgresql,pgbouncer,redis-server "$SUITE" "$debian/files" "$MIRROR" >&2
+  debootstrap --variant=minbase --force-check-gpg "--keyring=$KEYRING" \
+    --include=postgresql,pgbouncer,redis-server "$SUITE" "$debian/files" "$MIRROR" >&2
   rm -rf "$debian"/files/var/{cache/apt,lib/apt/lists,log}/* "$debian"/files/var/lib/postgresql/*
   sed -i 's/^postgres:x:[0-9]*:[0-9]*:/postgres:x:999:999:/' "$debian/files/etc/passwd" # the official image's
   container=$(buildah from scratch)
