@@ -33,7 +33,7 @@ class Pace:
     clean_seconds: float = 3600
     """Between two removals of what is over."""
 
-    def pause_seconds(self, age_seconds: float) -> float:
+    def pause_seconds(self, *, age_seconds: float) -> float:
         """Return the pause after a failure of work that is so old."""
         return min(self.retry_max_seconds, max(self.retry_seconds, age_seconds))
 

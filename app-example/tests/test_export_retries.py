@@ -46,7 +46,7 @@ async def metrics() -> Metrics:
 def test_pauses_grow_with_the_age_of_the_work_up_to_a_longest_one() -> None:
     age, pauses = 0.0, list[float]()
     while age < PACE.give_up_seconds:
-        pauses.append(PACE.pause_seconds(age))
+        pauses.append(PACE.pause_seconds(age_seconds=age))
         age += pauses[-1]
     assert pauses[:5] == [5, 5, 10, 20, 40]
     assert pauses[-1] == PACE.retry_max_seconds

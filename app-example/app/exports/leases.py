@@ -110,7 +110,7 @@ class Leases:
         Raises:
             LeaseLostError: It is somebody else's already.
         """
-        pause = self._pace.pause_seconds(lease.age_seconds)
+        pause = self._pace.pause_seconds(age_seconds=lease.age_seconds)
         attempts = Export.attempts if counted else Export.attempts - 1
         await self._change(lease, **_QUEUED, attempts=attempts, available_at=from_now(pause))
 

@@ -94,7 +94,7 @@ class WebhookNotifier:
         statement = (
             update(Export)
             .where(Export.id == export_id, Export.notify_attempts == claim.attempt, Export.notify_after.is_not(None))
-            .values(announced_at=None, notify_after=from_now(self._pace.pause_seconds(claim.age_seconds)))
+            .values(announced_at=None, notify_after=from_now(self._pace.pause_seconds(age_seconds=claim.age_seconds)))
             .returning(Export.id)
         )
         async with self._database.sessions.begin() as session:

@@ -9,14 +9,14 @@ import hashlib
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import HTTPException, Request, Response
 from pydantic import BaseModel
 
 CACHE_CONTROL = "public, max-age=60, stale-while-revalidate=30"
 """A change is seen everywhere within a minute, and a half while a cache asks anew."""
 
 VALIDATORS_MAX_LENGTH = 1024
-"""What is read of the header; who has more validators is answered in full."""
+"""Characters of the header: about thirty validators, of which a client has one."""
 IF_NONE_MATCH: dict[str, Any] = {
     "parameters": [
         {
@@ -37,11 +37,17 @@ def cacheable(content: BaseModel, request: Request) -> Response:
     Args:
         content: What is answered.
         request: What its header names, the client has.
+
+    Raises:
+        HTTPException: The header is longer than the description allows.
     """
     body = content.model_dump_json().encode()
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {"Cache-Control": CACHE_CONTROL, "ETag": etag}
-    validators = request.headers.get("If-None-Match", "")[:VALIDATORS_MAX_LENGTH]
+    validators = request.headers.get("If-None-Match", "")
+    if len(validators) > VALIDATORS_MAX_LENGTH:
+        detail = f"If-None-Match may have {VALIDATORS_MAX_LENGTH} characters."
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, detail=detail)
     named = {each.strip().removeprefix("W/") for each in validators.split(",")}
     if named & {etag, "*"}:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
