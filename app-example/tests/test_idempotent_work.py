@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from app import idempotency
+from app.attachments.upload import UPLOADS_PER_USER
 from app.exports.service import MAX_OPEN
 from tests.support import execute
 from tests.test_attachments import PNG, insert_order
@@ -58,7 +59,7 @@ async def test_files_that_are_sent_at_the_same_time_leave_one_object(
     desk: Office, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(idempotency, "WAIT_MILLISECONDS", 20_000)
-    answers = await asyncio.gather(*(attach(desk, path) for _ in range(5)))
+    answers = await asyncio.gather(*(attach(desk, path) for _ in range(UPLOADS_PER_USER)))
     assert {each.status_code for each in answers} == {201}
     (stored,) = {each.json()["id"] for each in answers}
     assert [each.name for each in desk.objects()] == [stored]

@@ -45,7 +45,7 @@ async def test_many_requests_share_one_engine_and_one_redis_and_leave_nothing_op
 ) -> None:
     built: Counter[str] = Counter()
     count(monkeypatch, database_module, "create_async_engine", built)
-    count(monkeypatch, Redis, "from_url", built)
+    count(monkeypatch, Redis, "from_pool", built)
     await execute(database_url, insert_products("MUG-1"))
     built.clear()
     settings = valid_settings(database_url=database_url, redis_url=redis_url, database_pool_overflow=0)
@@ -59,7 +59,7 @@ async def test_many_requests_share_one_engine_and_one_redis_and_leave_nothing_op
                 *(client.post("/v1/orders", json=body) for _ in range(5)),
                 *(client.get(path) for path in ("/v1/orders", "/v1/orders/summary", "/v1/products") * 3),
             )
-        assert built == {"create_async_engine": 1, "from_url": 1}
+        assert built == {"create_async_engine": 1, "from_pool": 1}
         assert sockets() > before
     assert sockets() == before
 
