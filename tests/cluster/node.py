@@ -81,6 +81,10 @@ class Node:
             inner = _child(outer)
             os.kill(outer, signal.SIGKILL)
             _wait_for_end(outer, inner)
+        with suppress(FileNotFoundError):
+            # The kernel takes its time with a network that is gone, and the link stays for as long.
+            link = (self.folder / "link").read_text()
+            subprocess.run(("ip", "link", "delete", link), capture_output=True, check=False)
         for group in _groups(self._cgroup):
             _remove_group(group)
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -134,6 +138,7 @@ class Node:
             (self.folder / "pid").write_text(f"{outer} {_start_time(outer)}")
             inner = _until(lambda: _child(outer), "its first process", 10)
             _ip("link", "add", f"fpk{number}", "type", "veth", "peer", "name", "eth0", "netns", str(inner))
+            (self.folder / "link").write_text(f"fpk{number}")
             _ip("address", "add", f"{host}/24", "dev", f"fpk{number}")
             _ip("link", "set", f"fpk{number}", "up")
 
