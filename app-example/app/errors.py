@@ -203,7 +203,11 @@ async def _database_error(_request: Request, exc: Exception) -> JSONResponse:
     if not is_outage(exc):
         raise exc
     fields = {"error": type(exc).__name__, "sqlstate": sqlstate(exc) or None}
-    _logger.error("the database does not serve", extra={"fields": fields})
+    is_pool = isinstance(exc, PoolTimeoutError)
+    _logger.error(
+        "no connection of the pool became free in time" if is_pool else "the database does not serve",
+        extra={"fields": fields},
+    )
     return problem_response(
         HTTPStatus.SERVICE_UNAVAILABLE,
         detail="The service cannot reach its data now.",

@@ -22,13 +22,15 @@ _NAMES = (
     r"|authorization|cookie|credential|session[_-]?(?:id|key)|signature|dsn|(?<![a-z])otp(?![a-z])"
 )
 _SENSITIVE = re.compile(_NAMES, re.I)
-_VALUE = r"(?!\[redacted)(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s,;&)}\]]+)"
+_VALUE = r"(?!\[redacted|want )(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s,;&)}\]]+)"
+_PLACEHOLDERS = r"(?-i:\[?USER:PASSWORD@|KEY@)"
+"""What our own messages say of an address that is wanted."""
 _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     # The whole rest of the line: several cookies, a scheme and its credentials.
     (re.compile(r"(?i)((?:set-)?cookie|authorization)([\"']?\s*[:=]\s*).+"), rf"\1\2{REDACTED}"),
     (re.compile(r"(?i)\b(bearer|basic|digest)\s+[\w.~+/=-]{6,}"), rf"\1 {REDACTED}"),
     (re.compile(r"\beyJ[\w-]+\.[\w.-]+"), REDACTED),
-    (re.compile(r"(?i)([a-z+]{2,20}://)[^\s\"']*@"), rf"\1{REDACTED}@"),
+    (re.compile(rf"(?i)([a-z+]{{2,20}}://)(?!{_PLACEHOLDERS})[^\s\"']*@"), rf"\1{REDACTED}@"),
     (re.compile(r"(?i)([a-z+]{2,20}://[^\s?\"']*)\?[^\s\"']*"), rf"\1?{REDACTED}"),
     (re.compile(rf"(?i)((?:{_NAMES})[\w-]{{0,32}}[\"']?\s{{0,8}}[=:]\s{{0,8}}){_VALUE}"), rf"\1{REDACTED}"),
     (re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}\.[\w.-]+"), REDACTED),

@@ -32,6 +32,7 @@ export const options = {
 }
 
 export function setup() {
+  if (!__ENV.EMAIL || !__ENV.PASSWORD) fail("set EMAIL and PASSWORD to those of an administrator; `make demo` shows one's")
   const credentials = JSON.stringify({ email: __ENV.EMAIL, password: __ENV.PASSWORD })
   const signedIn = http.post(`${URL}/v1/auth/token`, credentials, { headers: JSON_BODY })
   if (signedIn.status !== 200) fail(`cannot sign in: ${signedIn.status}; set EMAIL and PASSWORD`)

@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -33,6 +34,10 @@ NO_SERVICES = """\
 The demo runs a Postgres, a PgBouncer and a Redis of its own, and something is missing:
 {missing}
 With Docker there is another way: docker compose --file app-example/compose.yaml up --build"""
+
+IN_USE = """\
+Something listens on port {port} of this machine already, perhaps another demo. Stop it, or choose another port:
+  make demo DEMO='--port {other}'"""
 
 WELCOME = """
 The service is ready. Three lines to try in another terminal, the first signs you in:
@@ -86,6 +91,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     if missing := services.missing():
         _say(NO_SERVICES.format(missing="\n".join(f"  {each}" for each in missing)))
+        return 1
+    if not _is_free(options.port):
+        _say(IN_USE.format(port=options.port, other=services.free_port()))
         return 1
     stop = Stop()
     try:
@@ -221,9 +229,24 @@ def _all_run(processes: Mapping[str, "subprocess.Popen[bytes]"]) -> None:
             raise NotStartedError(f"{name} ended with status {process.returncode}; its log is above")
 
 
+def _is_free(port: int) -> bool:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return True
+    return False
+
+
+def _port(text: str) -> int:
+    if text.isdecimal() and 0 < int(text) < 1 << 16:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"got {text}, want a TCP port from 1 to 65535")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m development.demo", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--port", type=int, default=8000, help="TCP port of the API on loopback (%(default)s)")
+    parser.add_argument("--port", type=_port, default=8000, help="TCP port of the API on loopback (%(default)s)")
     return parser
 
 

@@ -109,7 +109,9 @@ async def test_a_server_that_falls_silent_is_an_outage_and_soon_told(database_ur
 
 
 @pytest.mark.services
-async def test_a_pool_without_a_free_connection_is_an_outage(database_url: str) -> None:
+async def test_a_pool_without_a_free_connection_is_an_outage(
+    capsys: pytest.CaptureFixture[str], database_url: str
+) -> None:
     pool = {"database_pool_size": 1, "database_pool_overflow": 0, "database_pool_timeout_seconds": 0.2}
     app = app_of("SELECT pg_sleep(1)", database_url, **pool)
     async with serve(app) as client:
@@ -118,6 +120,7 @@ async def test_a_pool_without_a_free_connection_is_an_outage(database_url: str) 
     assert failed
     for answer in failed:
         assert_outage(answer)
+    assert "no connection of the pool became free in time" in capsys.readouterr().out
 
 
 @pytest.mark.services

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ import pytest
 
 from development import services
 from development.demo import STOP_SECONDS
+from development.demo import main as demo_main
 
 pytestmark = [pytest.mark.services, pytest.mark.skipif(bool(services.missing()), reason="; ".join(services.missing()))]
 WAIT_SECONDS = 90
@@ -95,6 +97,20 @@ def running(folder: Path) -> Generator[Demo]:
         for each in demo.processes():
             with suppress(ProcessLookupError):
                 os.kill(each, signal.SIGKILL)
+
+
+def test_a_port_that_is_taken_is_told_before_anything_starts(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        assert demo_main(["--port", str(listener.getsockname()[1])]) == 1
+    said = capsys.readouterr().err
+    assert "or choose another port:\n  make demo DEMO='--port " in said
+    assert "Starting" not in said
+
+
+def test_a_port_that_cannot_be_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        demo_main(["--port", "99999"])
+    assert "want a TCP port from 1 to 65535" in capsys.readouterr().err
 
 
 def test_ctrl_c_twice_leaves_nothing_behind(demo: Demo) -> None:

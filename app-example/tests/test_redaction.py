@@ -7,6 +7,10 @@ import pytest
 from app import redaction
 
 KEPT = [
+    "cannot start: DATABASE_URL: is not set: want postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
+    "cannot start: REDIS_URL: want redis://[USER:PASSWORD@]HOST:PORT[/NUMBER] or rediss://…",
+    "cannot start: SENTRY_DSN: want https://KEY@HOST/PROJECT",
+    "cannot start: SIGNING_KEYS: want ID:BASE64URL[,ID:BASE64URL…], each key 32 random bytes or more",
     "Draining: 5 s of serving with Connection: close, then graceful shutdown",
     "Uvicorn running on http://127.0.0.1:8000 (Press CTRL+C to quit)",
     "'NoneType' object has no attribute 'total'",
@@ -30,6 +34,7 @@ KEPT = [
         "{'client_secret': 'hunter2 with spaces'}",
         '{"refresh_token": "hunter2"}',
         "api-key: hunter2",
+        "postgresql://USER:hunter2@HOST:PORT/DATABASE",
         "token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJodW50ZXIyIn0.hunter2",
         "hunter2@example.com is taken",
         "refused hunter2Hunter2hunter2Hunter2hunter2Hunter2hunter2",

@@ -148,6 +148,8 @@ def _unique_name() -> str:
 
 
 def _address(text: str) -> URL:
+    if not text:
+        raise ValueError(f"is not set: {_WANTED_URL}")
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):

@@ -63,7 +63,7 @@ def test_parameters_of_the_address_reach_the_driver_inside_an_address():
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"url": ""}, "DATABASE_URL: want postgresql://"),
+        ({"url": ""}, "DATABASE_URL: is not set: want postgresql://"),
         ({"url": "mysql://it:hunter2@db/it"}, "DATABASE_URL: want postgresql://"),
         ({"url": "postgresql://it:user@db:hunter2/it"}, "DATABASE_URL: want postgresql://"),
         ({"pool_size": "0"}, "DATABASE_POOL_SIZE: got 0, want a whole number from 1 to 100"),
