@@ -54,7 +54,7 @@ cluster: $(READY) ## start a Kubernetes of one node from packages, or use kind o
 cluster-down: $(READY) ## take that cluster away again
 	@$(BIN)/python -m tests.cluster down
 
-cluster-test: $(READY) ## deploy on such a cluster, under load, and break it (needs root and Go, on Debian)
+cluster-test: $(READY) ## ask such a cluster's API server about every manifest (needs root and Go, on Debian)
 	$(BIN)/pytest tests/cluster -q -rs -m cluster
 
 benchmark: $(READY) ## measure preview and example, as ratios

@@ -20,7 +20,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fast
 MINORS = tuple(sorted(folder.name for folder in (HERE / "kubernetes").iterdir()))
 """The minor versions of Kubernetes that there is a module for, the oldest first."""
 PROGRAMS = (
-    *("containerd", "ctr", "runc", "iptables", "ip", "nsenter", "unshare", "openssl", "buildah", "debootstrap", "go"),
+    *("containerd", "ctr", "runc", "iptables", "ip", "unshare", "openssl", "buildah", "debootstrap", "go"),
 )
 """What a node is made of beside Kubernetes; Debian's packages bring all of it."""
 

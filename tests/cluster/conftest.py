@@ -1,4 +1,4 @@
-"""A cluster for the tests of this room, and the `local` stack on it.
+"""A cluster for the tests of this room.
 
 TEST_NODE names one that `python -m tests.cluster up --name …` started, which then stays; otherwise one is started for
 the run and taken away. KUBERNETES chooses the minor version.
@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import builds
-from tests.cluster.client import Client
-from tests.cluster.deploy import NAMESPACE, Kubectl, Stack
+from tests.cluster.kubectl import Kubectl
 from tests.cluster.node import Node
 
 MINOR = os.environ.get("KUBERNETES", builds.MINORS[-1])
@@ -44,28 +43,3 @@ def node() -> Iterator[Node]:
 @pytest.fixture(scope="session")
 def kubectl(node: Node) -> Kubectl:
     return Kubectl(str(builds.kubernetes(MINOR) / "kubectl"), node.kubeconfig)
-
-
-@pytest.fixture(scope="module")
-def stack(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The `local` stack, deployed; the tests of a module share it, and each leaves it as it found it."""
-    stack = Stack(kubectl, tmp_path_factory.mktemp("project"))
-    stack.destroy()
-    try:
-        stack.deploy()
-        yield stack
-    finally:
-        stack.destroy()
-    assert NAMESPACE not in {each["metadata"]["name"] for each in kubectl.get("namespaces")["items"]}
-
-
-@pytest.fixture(scope="module")
-def client(node: Node, kubectl: Kubectl, stack: Stack) -> Client:
-    return Client(node, kubectl)
-
-
-@pytest.fixture(scope="module")
-def token(client: Client) -> str:
-    """Of an account that may order what there is."""
-    client.store_product()
-    return client.sign_in("load@example.com")

@@ -89,13 +89,6 @@ class Node:
             _remove_group(group)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def enter_network(self) -> list[str]:
-        """Return the beginning of a command that runs in the network of the node and its pods."""
-        outer = self._outer()
-        if outer is None:
-            raise builds.NotPossibleError(f"the node {self.name} does not run")
-        return ["nsenter", "--target", str(_child(outer)), "--net"]
-
     @property
     def _cgroup(self) -> str:
         return f"fastapi-platform-{self.name}"

@@ -2,16 +2,14 @@
 
 import subprocess
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import yaml
 
-from tests.cluster.deploy import NAMESPACE, DeployError, Kubectl
+from tests.cluster.kubectl import NAMESPACE, Kubectl, Object, RefusedError
 from tests.conftest import EVERYTHING, ROOT, STACKS
 
 DRY_RUN = "--dry-run=server"
-Object = dict[str, Any]
 
 
 def rendered(stack: str) -> list[Object]:
@@ -61,10 +59,10 @@ def test_it_would_refuse_a_pod_that_is_not_restricted_and_a_field_that_does_not_
     pod = next(pod for each in namespace if (pod := pod_of(each)))
     kubectl.apply(account_of(pod))
     privileged = {**pod, "spec": {**pod["spec"], "hostNetwork": True}}
-    with pytest.raises(DeployError, match="violates PodSecurity"):
+    with pytest.raises(RefusedError, match="violates PodSecurity"):
         kubectl.apply(privileged, DRY_RUN)
     misspelled = {**pod, "spec": {**pod["spec"], "restartPolice": "Never"}}
-    with pytest.raises(DeployError, match="restartPolice"):
+    with pytest.raises(RefusedError, match="restartPolice"):
         kubectl.apply(misspelled, DRY_RUN)
 
 
