@@ -54,8 +54,12 @@ cluster: $(READY) ## start a Kubernetes of one node from packages, or use kind o
 cluster-down: $(READY) ## take that cluster away again
 	@$(BIN)/python -m tests.cluster down
 
-cluster-test: $(READY) ## ask such a cluster's API server about every manifest (needs root and Go, on Debian)
+cluster-test: $(READY) ## deploy to such a cluster, break it, and ask its API server about every manifest (needs root and Go, on Debian)
 	$(BIN)/pytest tests/cluster -q -rfEs -m cluster
+	KUBERNETES=1.35 $(BIN)/pytest tests/cluster/test_api_server.py -q -rfEs -m cluster
+
+evidence: ## the same, and write what was measured into docs/evidence
+	EVIDENCE=docs/evidence $(MAKE) cluster-test
 
 benchmark: $(READY) ## measure preview and example, as ratios
 	$(BIN)/python benchmarks/preview_speed.py

@@ -124,7 +124,7 @@ class Node:
             (self.folder / name).mkdir(parents=True)
         for image in images:
             (self.folder / "images" / image.name).symlink_to(image)
-        for manifest in (HERE / "manifests").iterdir():
+        for manifest in (*(HERE / "manifests").iterdir(), *builds.custom_resources()):
             shutil.copy(manifest, self.folder / "addons")
         for number in range(_VOLUMES):
             (self.folder / "volumes" / f"volume-{number}").mkdir()
