@@ -14,7 +14,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help preview test thorough check services validate engine cluster cluster-down cluster-test benchmark doctor docs golden demo image container sbom up down clean
+.PHONY: help preview test thorough check services validate engine cluster cluster-down cluster-test e2e evidence benchmark doctor docs golden demo image container sbom up down clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -47,6 +47,9 @@ validate: $(READY) ## judge manifests, Dockerfile, workflows and history with ot
 
 engine: $(READY) ## compare with the real engine (needs pulumi on PATH)
 	$(BIN)/pytest tests/engine -q -rfEs
+
+e2e: $(READY) ## deploy with the real engine to such a cluster (needs pulumi on PATH besides)
+	$(BIN)/pytest tests/e2e -q -rfEs -m engine
 
 cluster: $(READY) ## start a Kubernetes of one node from packages, or use kind or KUBECONFIG; prints its kubeconfig
 	@$(BIN)/python -m tests.cluster up
