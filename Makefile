@@ -17,7 +17,7 @@ READY := .venv/.ready
 .PHONY: help preview test thorough check services validate engine cluster cluster-down cluster-test e2e evidence benchmark doctor docs golden demo image container sbom up down clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 preview: $(READY) ## show all stacks: no cloud, no credentials, no Pulumi CLI
 	@$(BIN)/fastapi-platform preview
@@ -61,7 +61,7 @@ cluster-test: $(READY) ## deploy to such a cluster, break it, and ask its API se
 	$(BIN)/pytest tests/cluster -q -rfEs -m cluster
 	KUBERNETES=1.35 $(BIN)/pytest tests/cluster/test_api_server.py -q -rfEs -m cluster
 
-evidence: ## the same, and write what was measured into docs/evidence
+evidence: ## cluster-test, and write what was measured into docs/evidence
 	EVIDENCE=docs/evidence $(MAKE) cluster-test
 
 benchmark: $(READY) ## measure preview and example, as ratios
