@@ -48,13 +48,22 @@ class Deployment:
         """Return to the settings of the project."""
         self._file.write_text(self._base)
 
-    def up(self, on_event: Callable[[EngineEvent], object] | None = None) -> dict[str, int]:
+    def up(self, on_change: Callable[[], None] | None = None) -> dict[str, int]:
         """Deploy, and return how many resources went which way.
+
+        Args:
+            on_change: Called each time that a resource has been made or changed.
 
         Raises:
             automation.CommandError: The deploy failed; its text is what the user sees.
         """
-        result: UpResult = self._stack.up(on_event=on_event, color="never", suppress_progress=True)
+
+        def tell(event: EngineEvent) -> None:
+            outputs = event.res_outputs_event
+            if on_change and outputs and str.__str__(outputs.metadata.op) != "same":
+                on_change()
+
+        result: UpResult = self._stack.up(on_event=tell, color="never", suppress_progress=True)
         return _counts(result.summary.resource_changes or {})
 
     def changes(self) -> dict[str, int]:

@@ -12,8 +12,6 @@ from tests.e2e.wire import Wire
 
 READY = f"/api/v1/namespaces/{NAMESPACE}/services/orders:80/proxy/healthz/ready"
 MIGRATE = ["python", "-m", "fastapi_platform_runtime.migrate"]
-CUT_AFTER = "kubernetes:core/v1:Service"
-"""In the middle: what is behind it has not been touched."""
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +30,12 @@ def serves(kubectl: Kubectl) -> bool:
 def generation(kubectl: Kubectl) -> int:
     """Changes with every change of the Deployment's spec."""
     return kubectl.get("deployment", "orders")["metadata"]["generation"]
+
+
+def settings(kubectl: Kubectl) -> list[str]:
+    """The service's settings: those in use, and those of a deploy that is not finished."""
+    names = kubectl("get", "configmaps", "--output", "name").split()
+    return [name for name in names if name.startswith("configmap/orders-config-")]
 
 
 def test_it_serves_and_a_second_deploy_changes_nothing(deployment: Deployment, kubectl: Kubectl):
@@ -88,18 +92,19 @@ def test_a_failed_rollout_can_be_taken_back(deployment: Deployment, kubectl: Kub
     deployment.up()
     assert serves(kubectl)
     assert deployment.changes() == {}
-    settings = kubectl("get", "configmaps", "--output", "name").split()
-    assert len([name for name in settings if name.startswith("configmap/orders-config-")]) == 1
+    assert len(settings(kubectl)) == 1
 
 
 def test_a_deploy_whose_api_server_goes_away_is_finished_by_the_next(
     deployment: Deployment, kubectl: Kubectl, wire: Wire
 ):
-    """In the middle of it: some objects are changed, others are not, and the state knows which."""
+    """In the middle of it: the new settings are there, and the Deployment that reads them is not changed yet."""
+    before = generation(kubectl)
     deployment.set("service", env={"LOG_LEVEL": "WARNING"})
-    deployment.set("migrations", command=MIGRATE)
     with pytest.raises(CommandError):
-        deployment.up(on_event=lambda event: event.resource_pre_event and wire.cut())
+        deployment.up(on_change=wire.cut)
+    assert generation(kubectl) == before
+    assert len(settings(kubectl)) > 1
     wire.mend()
     deployment.up()
     assert serves(kubectl)
