@@ -29,6 +29,8 @@ class Log:
     container: str
     previous: bool = False
     """Whether those of the process before the present one."""
+    errors_only: bool = False
+    """Whether a line that is no error says nothing: a process that runs logs its requests."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

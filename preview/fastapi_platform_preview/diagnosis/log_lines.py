@@ -20,11 +20,16 @@ class _Line:
     is_bad: bool
 
 
-def telling(text: str) -> tuple[str, ...]:
-    """At most four lines, in their order; none of an empty log."""
+def telling(text: str, *, errors_only: bool = False) -> tuple[str, ...]:
+    """At most four lines, in their order; none of an empty log.
+
+    Args:
+        text: The log.
+        errors_only: Whether nothing is told where nothing is an error.
+    """
     lines = [_read(line) for line in text.splitlines() if line.strip()]
     bad = [line for line in lines if line.is_bad]
-    return tuple(dict.fromkeys(line.text for line in (bad or lines)[-MOST:]))
+    return tuple(dict.fromkeys(line.text for line in (bad if bad or errors_only else lines)[-MOST:]))
 
 
 def _read(line: str) -> _Line:

@@ -4,7 +4,7 @@ Owns which objects of a cluster matter: those of the newest release; pods of an 
 Deliberately takes the newest for the stack's own only when its pods are those that the program describes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from fastapi_platform.planning import quantities
@@ -79,7 +79,7 @@ def agrees(wanted: Value, live: Value) -> bool:
     """Whether a live value has everything that is wanted; the cluster adds defaults, and writes quantities its way."""
     if wanted is None or isinstance(wanted, Marker):
         return True
-    if isinstance(wanted, dict):
+    if isinstance(wanted, Mapping):
         return all(agrees(value, at(live, key)) for key, value in mapping(wanted).items())
     if isinstance(wanted, Sequence) and not isinstance(wanted, str):
         found = items(live)

@@ -73,7 +73,7 @@ class Subject:
         if finding.log is None:
             return finding
         lines = next((found for space in self.spaces if (found := space.lines(finding.log))), "")
-        return replace(finding, evidence=(*finding.evidence, *telling(lines)))
+        return replace(finding, evidence=(*finding.evidence, *telling(lines, errors_only=finding.log.errors_only)))
 
     def _progress(self, under_way: UnderWay) -> UnderWay:
         log = under_way.log

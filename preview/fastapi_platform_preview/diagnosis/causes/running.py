@@ -4,6 +4,7 @@ Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#contai
 """
 
 import re
+from dataclasses import replace
 
 from fastapi_platform_policy.record import Marker, at, text
 
@@ -92,7 +93,8 @@ def readiness(case: Case) -> Finding | None:
     )
     return case.found(
         Rank.NOT_READY, f"never ready: {what} says no", (said, *_how_often(probes)), fix,
-        trace=f"{sum(each.count for each in probes)} {case.began}", patience_seconds=10, log=case.log,
+        trace=f"{sum(each.count for each in probes)} {case.began}", patience_seconds=10,
+        log=replace(case.log, previous=False, errors_only=True),
     )
 
 
