@@ -35,8 +35,8 @@ check: $(READY) ## lint, types, layers, generated pages, lock
 	cd app-example && $(UV) lock --check --quiet && $(UV) run --frozen --quiet ruff check . && $(UV) run --frozen --quiet ruff format --check --quiet . && $(UV) run --frozen --quiet pyright && $(UV) run --frozen --quiet python -m fastapi_platform_runtime.lint
 
 services: $(READY) ## run the tests with real servers: Postgres, PgBouncer, Redis (skip what is not installed)
-	$(BIN)/pytest -q -m services -rs
-	cd app-example && $(UV) run --frozen --quiet pytest -q --numprocesses auto --dist worksteal -m "processes or services" -rs
+	$(BIN)/pytest -q -m services -rfEs
+	cd app-example && $(UV) run --frozen --quiet pytest -q --numprocesses auto --dist worksteal -m "processes or services" -rfEs
 
 thorough: $(READY) ## the tests that need nothing but Python, with more examples, and how much of the code they reach
 	HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -q --numprocesses auto --dist worksteal -m "not cluster and not engine and not image and not services and not validators" \
@@ -46,7 +46,7 @@ validate: $(READY) ## judge manifests, Dockerfile, workflows and history with ot
 	REQUIRE_TOOLS=1 PATH="$$(UV=$(UV) .ci/tools):$$PATH" $(BIN)/pytest -q -m validators
 
 engine: $(READY) ## compare with the real engine (needs pulumi on PATH)
-	$(BIN)/pytest tests/engine -q -rs
+	$(BIN)/pytest tests/engine -q -rfEs
 
 cluster: $(READY) ## start a Kubernetes of one node from packages, or use kind or KUBECONFIG; prints its kubeconfig
 	@$(BIN)/python -m tests.cluster up
@@ -54,8 +54,12 @@ cluster: $(READY) ## start a Kubernetes of one node from packages, or use kind o
 cluster-down: $(READY) ## take that cluster away again
 	@$(BIN)/python -m tests.cluster down
 
-cluster-test: $(READY) ## ask such a cluster's API server about every manifest (needs root and Go, on Debian)
-	$(BIN)/pytest tests/cluster -q -rs -m cluster
+cluster-test: $(READY) ## deploy to such a cluster, break it, and ask its API server about every manifest (needs root and Go, on Debian)
+	$(BIN)/pytest tests/cluster -q -rfEs -m cluster
+	KUBERNETES=1.35 $(BIN)/pytest tests/cluster/test_api_server.py -q -rfEs -m cluster
+
+evidence: ## the same, and write what was measured into docs/evidence
+	EVIDENCE=docs/evidence $(MAKE) cluster-test
 
 benchmark: $(READY) ## measure preview and example, as ratios
 	$(BIN)/python benchmarks/preview_speed.py
@@ -77,7 +81,7 @@ image: ## build the image of the example app with docker, podman or buildah (IMA
 	@.ci/image/build $(IMAGE)
 
 container: $(READY) ## build that image without a registry, and test it in a container (needs root, on Debian)
-	REQUIRE_TOOLS=1 PATH="$$(UV=$(UV) .ci/tools):$$PATH" $(BIN)/pytest -q -m image -rs
+	REQUIRE_TOOLS=1 PATH="$$(UV=$(UV) .ci/tools):$$PATH" $(BIN)/pytest -q -m image -rfEs
 
 sbom: $(READY) ## the same image in OCI layout, and its bill of materials, into out/
 	.ci/image/here out/orders

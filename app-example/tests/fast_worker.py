@@ -1,4 +1,4 @@
-"""The worker process at a pace that a test can wait for: `python -m tests.fast_worker GRACE`."""
+"""The worker process at a pace that a test can wait for: `python -m tests.fast_worker GRACE LEASE`."""
 
 import sys
 from dataclasses import replace
@@ -7,7 +7,6 @@ from app.pace import Pace
 from app.worker.process import main
 
 PACE = Pace(
-    lease_seconds=2,
     retry_seconds=0.1,
     retry_max_seconds=0.5,
     announce_again_seconds=1,
@@ -15,4 +14,5 @@ PACE = Pace(
 )
 
 if __name__ == "__main__":
-    sys.exit(main(replace(PACE, grace_seconds=float(sys.argv[1]))))
+    grace_seconds, lease_seconds = map(float, sys.argv[1:])
+    sys.exit(main(replace(PACE, grace_seconds=grace_seconds, lease_seconds=lease_seconds)))

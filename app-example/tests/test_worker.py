@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from app.queue import JobQueue, open_broker
 from development import services
 from tests.support import execute, listening
-from tests.workers import Office, locked, office, running, until, worker
+from tests.workers import SHORT_LEASE_SECONDS, Office, locked, office, running, until, worker
 
 pytestmark = [pytest.mark.services, pytest.mark.control("long-work-in-queue")]
 
@@ -34,7 +34,7 @@ async def test_a_worker_that_is_killed_before_it_has_written_is_replaced(
     desk: Office, direct_database_url: str, tmp_path: Path
 ) -> None:
     await desk.store_orders(700)
-    with worker(desk, tmp_path / "first") as first:
+    with worker(desk, tmp_path / "first", lease_seconds=SHORT_LEASE_SECONDS) as first:
         async with locked(direct_database_url, "orders", "ACCESS EXCLUSIVE"):
             path = await desk.request()
             await running(desk, path)
@@ -56,7 +56,7 @@ async def test_a_worker_that_is_killed_after_it_has_written_has_no_effect(
     async def is_written() -> bool:
         return len(desk.objects()) == 1
 
-    with worker(desk, tmp_path / "first") as first:
+    with worker(desk, tmp_path / "first", lease_seconds=SHORT_LEASE_SECONDS) as first:
         async with locked(direct_database_url, "orders", "ACCESS EXCLUSIVE") as lock:
             path = await desk.request()
             await running(desk, path)

@@ -25,6 +25,8 @@ from tests.support import ROOT, THROUGH_PGBOUNCER, UNTRACKED, execute, serve, si
 
 PATIENCE_SECONDS = 120
 """For a machine that does other things too."""
+SHORT_LEASE_SECONDS = 2
+"""Lease of a worker that a test kills: the next one has to wait for its end."""
 
 
 @dataclass(frozen=True)
@@ -116,12 +118,12 @@ async def office(database_url: str, redis_url: str | None, folder: Path, **more:
 class Worker:
     """A worker process."""
 
-    def __init__(self, environment: dict[str, str], log: Path, grace_seconds: float) -> None:
+    def __init__(self, environment: dict[str, str], log: Path, grace_seconds: float, lease_seconds: float) -> None:
         """Start it."""
         self.log = log
         with log.open("w") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.fast_worker", str(grace_seconds)],
+                [sys.executable, "-m", "tests.fast_worker", str(grace_seconds), str(lease_seconds)],
                 cwd=ROOT,
                 env={**os.environ, **environment},
                 stderr=subprocess.STDOUT,
@@ -146,7 +148,8 @@ class Worker:
         self.process.wait()
 
     def terminate(self) -> int:
-        """End it as the platform does, and return its exit status."""
+        """End it as the platform does once it works, and return its exit status."""
+        self.wait_for("worker started")
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(PATIENCE_SECONDS)
 
@@ -160,9 +163,11 @@ class Worker:
 
 
 @contextmanager
-def worker(office: Office, log: Path, *, grace_seconds: float = PATIENCE_SECONDS) -> Generator[Worker]:
+def worker(
+    office: Office, log: Path, *, grace_seconds: float = PATIENCE_SECONDS, lease_seconds: float = PATIENCE_SECONDS
+) -> Generator[Worker]:
     """Run a worker of a service until the end at the latest."""
-    running = Worker(office.environment, log, grace_seconds)
+    running = Worker(office.environment, log, grace_seconds, lease_seconds)
     try:
         yield running
     finally:

@@ -7,6 +7,7 @@ Source: https://go.dev/ref/mod#go-mod-file-tool
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fastapi-platform" / "cluster"
 MINORS = tuple(sorted(folder.name for folder in (HERE / "kubernetes").iterdir()))
 """The minor versions of Kubernetes that there is a module for, the oldest first."""
+GATEWAY_API = "sigs.k8s.io/gateway-api"
 PROGRAMS = (
     *("containerd", "ctr", "runc", "iptables", "ip", "unshare", "openssl", "buildah", "debootstrap", "go"),
 )
@@ -44,6 +46,14 @@ def check_machine() -> None:
     if missing:
         fix = "`.ci/packages` installs all of it on Debian; Go 1.26 comes from https://go.dev/dl/"
         raise NotPossibleError(f"not installed: {', '.join(missing)}; {fix}")
+    tried = subprocess.run(
+        ("unshare", "--net", "--mount", "--pid", "--fork", "mount", "-t", "tmpfs", "tmpfs", "/mnt"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if tried.returncode:
+        raise NotPossibleError(f"namespaces of its own are not to be had here: {tried.stderr.strip()}")
 
 
 def kubernetes(minor: str) -> Path:
@@ -64,6 +74,21 @@ def addons() -> list[Path]:
 def pause() -> Path:
     """Return the folder with the process that holds a pod's namespaces."""
     return _built("pause", HERE / "pause", "", ".")
+
+
+def custom_resources() -> list[Path]:
+    """Return the definitions of the resources that Kubernetes itself does not bring.
+
+    The Gateway API's are in its Go module. Those of a cloud are nowhere to be had as a package: the variable
+    CUSTOM_RESOURCES names a folder with them, where there is one.
+    """
+    module = HERE / "crds"
+    command = ("go", "mod", "download", "-json", GATEWAY_API)
+    done = subprocess.run(command, cwd=module, check=True, capture_output=True, text=True)
+    folders = [Path(json.loads(done.stdout)["Dir"]) / "config" / "crd" / "standard"]
+    if given := os.environ.get("CUSTOM_RESOURCES"):
+        folders.append(Path(given))
+    return [file for folder in folders for file in sorted(folder.glob("*.yaml"))]
 
 
 @contextmanager

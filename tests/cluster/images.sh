@@ -65,6 +65,6 @@ done
 file=$folder/servers-$(cat "$0" "$here/postgres-entrypoint.sh" | key).tar
 [ -e "$file" ] || of_servers "$file"
 echo "$file"
-file=$folder/application-$(cd "$root" && git ls-files -z app-example runtime .ci/image | xargs -0 cksum | key).tar
+file=$folder/application-$(cd "$root" && git ls-files -z app-example runtime .ci/image ':!app-example/tests' | xargs -0 cksum | key).tar
 [ -e "$file" ] || of_application "$file"
 echo "$file"

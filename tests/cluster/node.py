@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -90,6 +91,24 @@ class Node:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
+    def address(self) -> str:
+        """The node's own, at which its pods reach what listens in its network."""
+        cluster = yaml.safe_load(self.kubeconfig.read_text())["clusters"][0]["cluster"]
+        return urlsplit(str(cluster["server"])).hostname or ""
+
+    def enter_network(self, *more: str) -> list[str]:
+        """Return the beginning of a command that runs in the network of the node and its pods."""
+        outer = self._outer()
+        if outer is None:
+            raise builds.NotPossibleError(f"the node {self.name} does not run")
+        return ["nsenter", "--target", str(_child(outer)), "--net", *more]
+
+    def tag_image(self, image: str, name: str) -> None:
+        """Give an image of the node another name, under which it is another release."""
+        command = ("ctr", "--namespace", "k8s.io", "images", "tag", "--force", image, name)
+        subprocess.run((*self.enter_network("--mount"), *command), check=True, capture_output=True)
+
+    @property
     def _cgroup(self) -> str:
         return f"fastapi-platform-{self.name}"
 
@@ -105,7 +124,7 @@ class Node:
             (self.folder / name).mkdir(parents=True)
         for image in images:
             (self.folder / "images" / image.name).symlink_to(image)
-        for manifest in (HERE / "manifests").iterdir():
+        for manifest in (*(HERE / "manifests").iterdir(), *builds.custom_resources()):
             shutil.copy(manifest, self.folder / "addons")
         for number in range(_VOLUMES):
             (self.folder / "volumes" / f"volume-{number}").mkdir()

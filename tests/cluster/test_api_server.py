@@ -1,5 +1,6 @@
 """What a real API server says to the manifests of every stack, in a namespace that enforces Pod Security."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 
@@ -64,6 +65,30 @@ def test_it_would_refuse_a_pod_that_is_not_restricted_and_a_field_that_does_not_
     misspelled = {**pod, "spec": {**pod["spec"], "restartPolice": "Never"}}
     with pytest.raises(RefusedError, match="restartPolice"):
         kubectl.apply(misspelled, DRY_RUN)
+
+
+def test_it_judges_the_resources_of_the_gateway_api(kubectl: Kubectl):
+    """With its own rules too, which no schema says."""
+    listener = {"name": "https", "protocol": "HTTP", "port": 80}
+    spec: Object = {"gatewayClassName": "any", "listeners": [listener]}
+    gateway = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "a"}, "spec": spec}
+    kubectl.apply(gateway, DRY_RUN, "--namespace=default")
+    spec["listeners"] = [listener, listener]
+    with pytest.raises(RefusedError, match=r"duplicate entries|must be unique"):
+        kubectl.apply(gateway, DRY_RUN, "--namespace=default")
+    spec["listeners"] = [{**listener, "tls": {"mode": "Terminate"}}]
+    with pytest.raises(RefusedError, match="tls must not be specified for protocols"):
+        kubectl.apply(gateway, DRY_RUN, "--namespace=default")
+
+
+@pytest.mark.skipif("CUSTOM_RESOURCES" not in os.environ, reason="CUSTOM_RESOURCES names no folder of definitions")
+def test_it_judges_the_resources_of_the_cloud(kubectl: Kubectl):
+    spec: Object = {"default": {"timeoutSec": 30}, "targetRef": {"group": "", "kind": "Service", "name": "orders"}}
+    policy = {"apiVersion": "networking.gke.io/v1", "kind": "GCPBackendPolicy", "metadata": {"name": "a"}, "spec": spec}
+    kubectl.apply(policy, DRY_RUN, "--namespace=default")
+    spec["default"]["timeoutSec"] = "soon"
+    with pytest.raises(RefusedError, match="timeoutSec"):
+        kubectl.apply(policy, DRY_RUN, "--namespace=default")
 
 
 def pod_of(each: Object) -> Object | None:
