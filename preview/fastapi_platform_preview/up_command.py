@@ -14,6 +14,7 @@ from pathlib import Path
 
 from . import diagnose_command, engine, machine
 from .diagnosis import watch
+from .diagnosis.ask import NoAnswerError
 from .diagnosis.examine import Diagnosis
 from .diagnosis.finding import Finding
 from .diagnosis.screen import headline
@@ -75,7 +76,7 @@ class _Deploy:
     _watch: Watch = field(default_factory=Watch)
 
     def run(self, words: Sequence[str]) -> int:
-        self._watch.before = watch.traces(found) if (found := self._look()) is not None else frozenset()
+        self._watch.before = self._before()
         running = engine.start(self.folder, ("up", f"--stack={self.subject.stack}", *words), self.log.file)
         try:
             with engine.interrupts_reach(running):
@@ -86,6 +87,16 @@ class _Deploy:
             running.end()
             raise
         return self._ended(running)
+
+    def _before(self) -> frozenset[str]:
+        """What was wrong before; a cluster that does not answer may be one that the deploy will make."""
+        try:
+            return watch.traces(self.subject.diagnosis())
+        except NoAnswerError:
+            return frozenset()
+        except UsageError as error:
+            _say(f"nobody watches this deploy: {error}")
+            return frozenset()
 
     def _follow(self, running: Engine) -> tuple[Finding, ...]:
         """Wait for the engine's end, or for a reason to end it."""

@@ -45,7 +45,7 @@ def well(found: Items) -> None:
 @pytest.mark.parametrize(
     ("words", "cause"),
     [
-        ("exceeded quota: few, requested: pods=1, used: pods=3, limited: pods=3", "out of quota: no more pods may be made"),
+        ("exceeded quota: few, requested: pods=1, limited: pods=3", "out of quota: no more pods may be made"),
         ('violates PodSecurity "restricted:latest": runAsNonRoot', "the namespace's Pod Security refuses the pods"),
         ("maximum cpu usage per Container is 1, but limit is 2", "the namespace's LimitRange refuses the pods"),
         ('admission webhook "images.example.com" denied the request: no', "a rule of the cluster refuses the pods"),
@@ -139,7 +139,7 @@ def test_an_evicted_pod_counts_while_no_other_serves(local: Program):
 def late(found: Items) -> None:
     """The Job controller takes the pods of a Job away that is over its deadline."""
     job = one(found, "Job")
-    job["status"]["conditions"] = [{"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "message": "late"}]
+    job["status"]["conditions"] = [{"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}]
     job["spec"]["activeDeadlineSeconds"] = 30
     found.remove(one(found, "Pod", "migrate"))
 
@@ -201,7 +201,7 @@ def test_what_stands_around_is_no_news_while_pods_are_broken(local: Program):
 
 
 def test_a_rollout_without_progress_is_told_where_nothing_else_explains_it(local: Program):
-    stalled = condition("Deployment", type="Progressing", status="False", reason="ProgressDeadlineExceeded", message="late")
+    stalled = condition("Deployment", type="Progressing", status="False", reason="ProgressDeadlineExceeded")
     assert only(diagnosed(local, "crash", well, stalled)).cause == "the rollout has made no progress for 300 s"
     assert "cannot start" in only(diagnosed(local, "crash", stalled)).cause
 

@@ -1,10 +1,12 @@
 """When a deploy is ended early, and when never."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
 from fastapi_platform_policy.program import Program
+from fastapi_platform_policy.record import Value, items
 from fastapi_platform_policy.workloads import Workload
 from fastapi_platform_preview.diagnosis import watch
 from fastapi_platform_preview.diagnosis.examine import Diagnosis
@@ -99,12 +101,10 @@ def test_pods_are_the_stacks_own_when_they_have_all_that_it_says(local: Program)
     assert api(local).urn not in diagnosed(local, "crash", other_image).wanted
 
 
-def _with_defaults(value: object) -> object:
-    if isinstance(value, dict):
+def _with_defaults(value: Value) -> Value:
+    if isinstance(value, Mapping):
         return {key: _with_defaults(each) for key, each in value.items()} | {"added": "by the cluster"}
-    if isinstance(value, list | tuple):
-        return [_with_defaults(each) for each in value]
-    return value
+    return [_with_defaults(each) for each in items(value)] if items(value) else value
 
 
 @pytest.mark.parametrize(
@@ -115,5 +115,5 @@ def _with_defaults(value: object) -> object:
         ({"a": None}, {}, True), ("x", "y", False),
     ],
 )  # fmt: skip
-def test_values_agree_in_kubernetes_terms(wanted: object, live: object, same: bool):
-    assert agrees(wanted, live) is same  # pyright: ignore[reportArgumentType]
+def test_values_agree_in_kubernetes_terms(wanted: Value, live: Value, same: bool):
+    assert agrees(wanted, live) is same
