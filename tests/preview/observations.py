@@ -50,7 +50,7 @@ def diagnosed(
     program: Program, name: str, *edits: Edit, later_seconds: float = 0, sections: frozenset[str] = SECTIONS
 ) -> Diagnosis:
     observed = seen(name, *edits, later_seconds=later_seconds)
-    return examine(program, observed, Advice("local", sections), "orders")
+    return examine(program, observed, Advice("local", "Pulumi.local.yaml", sections), "orders")
 
 
 def only(diagnosis: Diagnosis) -> Finding:

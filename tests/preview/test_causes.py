@@ -1,11 +1,13 @@
 """Each fault as a real cluster told it: the cause in plain words, what proves it, and what to do."""
 
+import re
+
 import pytest
 
 from fastapi_platform_policy.program import Program
 from fastapi_platform_preview.diagnosis.examine import Diagnosis
 from fastapi_platform_preview.diagnosis.finding import Rank
-from tests.conftest import stack_records, stack_settings
+from tests.conftest import ROOT, stack_records, stack_settings
 from tests.preview.observations import (
     Items,
     broken_pod,
@@ -187,3 +189,10 @@ def test_the_pod_of_another_stack_in_the_namespace_does_not_count(local: Program
         newest(found)["metadata"]["ownerReferences"][0]["uid"] = "somebody"
 
     assert diagnosed(local, "crash", strange).findings == ()
+
+
+def test_the_guide_shows_what_is_printed(local: Program):
+    guide = (ROOT / "docs" / "guides" / "when-a-deploy-does-not-come-up.md").read_text()
+    shown = re.findall(r"^```text\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    printing = [printed(diagnosed(local, fault), width=1000) for fault in ("crash", "secret")]
+    assert shown == ["\n".join(line.rstrip() for line in text.splitlines()) + "\n" for text in printing]

@@ -151,6 +151,20 @@ def test_a_migration_over_its_deadline_names_the_deadline_and_the_key(local: Pro
     assert found.rank is Rank.MIGRATION
 
 
+def test_a_migration_that_is_being_ended_has_failed_already(local: Program):
+    """Its pod has half a minute to stop; nobody needs to wait for that."""
+
+    def ending(found: Items) -> None:
+        one(found, "Job")["status"]["conditions"] = [
+            {"type": "FailureTarget", "status": "True", "reason": "DeadlineExceeded"}
+        ]
+        one(found, "Pod", "migrate")["status"]["containerStatuses"][0]["state"] = {"running": {"startedAt": "x"}}
+
+    found = diagnosed(local, "migration", ending).findings[0]
+    assert found.cause == "the migration did not end within its deadline of 300 s"
+    assert found.log is not None
+
+
 def running(found: Items) -> None:
     job = one(found, "Job")
     job["status"] = {"active": 1, "startTime": "2026-11-22T00:34:13Z"}

@@ -1,104 +1,18 @@
-"""`up` and `diagnose` as commands, with an engine and a cluster that say what a test has them say."""
+"""`up` as a command: when the engine is ended, what is said, and how signals reach it."""
 
-import json
 import os
-import shlex
-import shutil
 import signal
-import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from fastapi_platform_preview import up_command
 from fastapi_platform_preview.cli import main
-from tests.preview.observations import RECORDED, Items, broken_pod, items, newest
+from tests.preview.deploys import ASKED_OFTEN, Machine
+from tests.preview.observations import Items, newest
 
 pytestmark = pytest.mark.processes
-
-PROGRAM = """
-import pulumi
-cluster = pulumi.ProviderResource("kubernetes", "cluster", {"context": "here"})
-template = {"spec": {"containers": [{"name": "api", "image": "app-example:dev"}]}}
-pulumi.CustomResource(
-    "kubernetes:apps/v1:Deployment", "orders",
-    {"metadata": {"name": "orders", "namespace": "orders"}, "spec": {"template": template}},
-    pulumi.ResourceOptions(provider=cluster),
-)
-"""
-URN = "urn:pulumi:dev::shop::kubernetes:apps/v1:Deployment::orders"
-BEGINS = json.dumps({"resourcePreEvent": {"metadata": {"op": "update", "urn": URN}}})
-ENGINE = """
-echo "$@" >> {state}/calls
-[ "$1" = refresh ] && exit 0
-for word in "$@"; do case $word in --event-log=*) log=${{word#--event-log=}} ;; esac; done
-trap 'echo once >> {state}/interrupts; exit 9' INT
-echo {begins} > "$log"
-touch {state}/began
-until {until}; do sleep 0.05; done
-exit {code}
-"""
-CLUSTER = """
-case $1 in logs|version) exit 0 ;; esac
-echo asked >> {state}/asked
-if [ -e {state}/began ]; then cat {state}/now; else cat {state}/before; fi
-"""
-ASKED_OFTEN = '[ "$(wc -l < {state}/asked)" -gt 8 ]'
-"""The engine ends by itself when the cluster was asked so often: no test waits for a clock."""
-
-
-class Machine:
-    """A project, and a PATH with an engine and a kubectl."""
-
-    def __init__(self, folder: Path) -> None:
-        self.project, self.state, self.path = folder / "project", folder / "state", folder / "path"
-        for each in (self.project, self.state, self.path):
-            each.mkdir()
-        (self.project / "Pulumi.yaml").write_text("name: shop\nruntime: python\n")
-        (self.project / "Pulumi.dev.yaml").write_text("config: {}\n")
-        (self.project / "__main__.py").write_text(PROGRAM)
-        for tool in ("cat", "sleep", "touch", "wc"):
-            (self.path / tool).symlink_to(str(shutil.which(tool)))
-        self.cluster(before="oom", now="oom")
-        self.install("kubectl", CLUSTER.format(state=self.state))
-        self.engine()
-
-    def install(self, name: str, script: str) -> None:
-        file = self.path / name
-        file.write_text(f"#!/bin/sh\n{script}\n")
-        file.chmod(file.stat().st_mode | stat.S_IXUSR)
-
-    def remove(self, name: str) -> None:
-        (self.path / name).unlink()
-
-    def engine(self, *, until: str = "false", code: int = 0) -> None:
-        until = until.format(state=self.state)
-        script = ENGINE.format(state=self.state, begins=shlex.quote(BEGINS), until=until, code=code)
-        self.install("pulumi", script)
-
-    def cluster(self, *, before: str = "", now: str = "", edit: Callable[[Items], object] | None = None) -> None:
-        for moment, name in (("before", before), ("now", now)):
-            found: list[dict[str, Any]] = items(name) if name else []
-            if edit is not None and found:
-                edit(found)
-            (self.state / moment).write_text(json.dumps({"items": found}))
-
-    def lines(self, name: str) -> list[str]:
-        file = self.state / name
-        return file.read_text().splitlines() if file.exists() else []
-
-
-@pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    made = Machine(tmp_path)
-    monkeypatch.setenv("PATH", str(made.path))
-    monkeypatch.setattr(up_command, "LOOK_SECONDS", 0.05)
-    return made
 
 
 def up(machine: Machine, *words: str) -> int:
@@ -230,79 +144,3 @@ def test_a_signal_without_a_terminal_is_handed_on_once(machine: Machine, number:
     running.send_signal(number)
     assert running.wait(60) == code
     assert machine.lines("interrupts") == ["once"]
-
-
-def diagnose(machine: Machine, *words: str) -> int:
-    return main(["diagnose", "dev", "--cwd", str(machine.project), *words])
-
-
-def test_diagnose_says_what_is_wrong_and_with_which_code(machine: Machine, capfd: pytest.CaptureFixture[str]):
-    assert diagnose(machine) == 1
-    assert "out of memory" in capfd.readouterr().out
-    machine.cluster(before="oom", edit=_mended)
-    assert diagnose(machine) == 0
-    assert "no fault" in capfd.readouterr().out
-
-
-def _mended(found: Items) -> None:
-    pod = broken_pod(found)
-    pod["status"]["conditions"] = [{"type": "Ready", "status": "True"}]
-    pod["status"]["containerStatuses"][0] |= {"ready": True, "restartCount": 0, "state": {"running": {}}}
-
-
-def test_diagnose_as_data_has_every_finding(machine: Machine, capfd: pytest.CaptureFixture[str]):
-    assert diagnose(machine, "--format", "json") == 1
-    document = json.loads(capfd.readouterr().out)
-    assert document["stack"] == "dev"
-    assert [each["cause"] for each in document["findings"]] == ["out of memory: the limit of container api is 32Mi"]
-
-
-def test_a_log_line_with_a_credential_is_not_printed(machine: Machine, capfd: pytest.CaptureFixture[str]):
-    said = '{"severity": "ERROR", "message": "refused: postgresql://u:Zx9SECRETzz@h/d token=Zx9SECRETzz"}'
-    machine.cluster(before="ready")
-    machine.install("kubectl", f"[ $1 = logs ] && echo {shlex.quote(said)} || cat {machine.state}/before")
-    for words in ((), ("--format", "json")):
-        assert diagnose(machine, *words) == 1
-        text = capfd.readouterr().out
-        assert "refused: [secret]" in text
-        assert "Zx9SECRETzz" not in text
-
-
-@pytest.mark.parametrize(
-    ("kubectl", "complaint"),
-    [
-        ("", "got nothing on PATH, want kubectl"),
-        ("echo 'The connection to the server was refused' >&2; exit 1", "got The connection to the server was refused"),
-        ("echo nonsense", "got no answer, want an answer to `kubectl get`"),
-    ],
-)
-def test_a_cluster_that_cannot_be_asked_is_one_error(
-    machine: Machine, kubectl: str, complaint: str, capfd: pytest.CaptureFixture[str]
-):
-    machine.remove("kubectl")
-    if kubectl:
-        machine.install("kubectl", kubectl)
-    assert diagnose(machine) == 2
-    text, said = capfd.readouterr()
-    assert text == ""
-    assert len(said.splitlines()) == 1
-    assert complaint in said
-
-
-def test_a_stack_that_is_not_deployed_is_told_as_one_cause(machine: Machine, capfd: pytest.CaptureFixture[str]):
-    machine.cluster()
-    nothing = f"[ $2 = namespace ] && echo 'Error (NotFound)' >&2 || cat {machine.state}/before"
-    machine.install("kubectl", nothing)
-    assert diagnose(machine) == 1
-    assert "the stack is not deployed" in capfd.readouterr().out
-
-
-def test_a_stack_without_a_cluster_to_ask_is_refused(machine: Machine, capfd: pytest.CaptureFixture[str]):
-    (machine.project / "__main__.py").write_text("import pulumi\n")
-    assert diagnose(machine) == 2
-    assert "got 0 clusters that can be asked" in capfd.readouterr().err
-
-
-def test_recordings_name_nobodys_machine():
-    for file in RECORDED.iterdir():
-        assert file.stat().st_size < 15_000, file

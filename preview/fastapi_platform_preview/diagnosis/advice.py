@@ -22,6 +22,8 @@ class Advice:
     """The next step, for a stack."""
 
     stack: str
+    file: str
+    """Name of its file."""
     sections: Collection[str]
     """Keys that the project declares."""
 
@@ -43,7 +45,7 @@ class Advice:
             what: The same in words, for other programs.
         """
         key = self.key(release, field)
-        return f"{key} in the stack file" if key else f"{what} of {release.name}"
+        return f"{key} in {self.file}" if key else f"{what} of {release.name}"
 
     def command(self, release: Release, field: str, value: str, what: str) -> str:
         """How to change a key; in another program, what to change."""

@@ -99,7 +99,7 @@ def of_records(project: Project, stack: str, program: Program) -> Subject:
     spaces = tuple(Space(found[0], namespace) for namespace in _namespaces(program))
     if not spaces:
         raise _nothing_to_ask(stack)
-    return Subject(program, Advice(stack, frozenset(project.config)), spaces)
+    return Subject(program, Advice(stack, project.stack_file(stack).name, frozenset(project.config)), spaces)
 
 
 def _namespaces(program: Program) -> Iterator[str]:

@@ -13,13 +13,17 @@ from ..log_lines import telling
 from ..observed import Event, Live, Observed, moment, number
 from ..release import Release
 
+_ENDED = ("Failed", "FailureTarget")
+"""The second stands from the moment that decides it, while the pods are still being ended."""
+
 
 def failed(seen: Observed, advice: Advice, release: Release) -> Iterator[Finding]:
     """A Job that will not be tried again."""
     job = _job(release)
-    if job is None or not job.is_true("Failed"):
+    ended = [] if job is None else [each for each in _ENDED if job.is_true(each)]
+    if job is None or not ended:
         return
-    condition = job.condition("Failed")
+    condition = job.condition(ended[0])
     late = text(at(condition, "reason")) == "DeadlineExceeded"
     pod = release.pods[-1] if release.pods else None
     container, end = _end(pod)

@@ -48,7 +48,8 @@ def crash(case: Case) -> Finding | None:
     refusal = next((found[0] for line in said if (found := _CANNOT_START.search(line))), "")
     return case.found(
         Rank.NOT_RUNNING, refusal or f"container {case.name} ends by itself with exit code {case.exit_code}",
-        (f"exit code {case.exit_code}{times}, last at {text(at(case.end, 'finishedAt'))}", *said),
+        (f"exit code {case.exit_code}{times}, last at {text(at(case.end, 'finishedAt'))}",
+         *(line for line in said if not refusal or refusal not in line)),
         f"Correct what it says (settings: {case.advice.change(case.release, 'env', 'environment')}), or go back to the "
         "image before.",
         trace=_trace(case), patience_seconds=0 if case.crashes > 1 else MENDS_ITSELF,
