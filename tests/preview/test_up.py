@@ -9,7 +9,7 @@ import time
 import pytest
 
 from fastapi_platform_preview.cli import main
-from tests.preview.deploys import ASKED_OFTEN, Machine
+from tests.preview.deploys import A_WHILE, ASKED_OFTEN, BEGINS, Machine
 from tests.preview.observations import Items, newest
 
 pytestmark = pytest.mark.processes
@@ -38,7 +38,7 @@ def test_with_wait_the_engine_decides_and_the_cause_is_told_at_its_end(
     machine: Machine, capfd: pytest.CaptureFixture[str]
 ):
     machine.cluster(now="oom")
-    machine.engine(until='[ "$(wc -l < {state}/asked)" -ge 1 ]', code=5)
+    machine.engine(until=A_WHILE, code=5)
     assert up(machine, "--wait") == 5
     assert "out of memory" in capfd.readouterr().out
     assert machine.lines("interrupts") == []
@@ -65,9 +65,7 @@ def _another_release(found: Items) -> None:
 
 def test_nothing_is_ended_while_the_engine_waits_for_nothing_that_is_broken(machine: Machine):
     machine.cluster(now="oom")
-    machine.engine(until=ASKED_OFTEN.replace("-gt 8", "-ge 1"))
-    file = machine.path / "pulumi"
-    file.write_text(file.read_text().replace("resourcePreEvent", "resOutputsEvent"))
+    machine.engine(until=A_WHILE, begins=BEGINS.replace("resourcePreEvent", "resOutputsEvent"))
     assert up(machine) == 0
     assert machine.lines("interrupts") == []
 
@@ -83,7 +81,7 @@ def test_without_kubectl_the_engine_deploys_unwatched_and_that_is_said(
     machine: Machine, capfd: pytest.CaptureFixture[str]
 ):
     machine.remove("kubectl")
-    machine.engine(until="true")
+    machine.engine(until="True")
     assert up(machine) == 0
     assert "nobody watches this deploy: kubectl: got nothing on PATH" in capfd.readouterr().err
 

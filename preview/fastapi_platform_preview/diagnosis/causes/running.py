@@ -41,7 +41,7 @@ def memory(case: Case) -> Finding | None:
 
 def crash(case: Case) -> Finding | None:
     """It ends by itself."""
-    if not case.end_reason or case.release.workload.runs_once or _healthy_again(case) or _unhealthy(case):
+    if not case.end_reason or case.release.workload.runs_once or _healthy_again(case):
         return None
     times = f", {case.crashes} times" if case.crashes > 1 else ""
     said = telling(case.end_message)
