@@ -104,7 +104,7 @@ def test_another_stack_than_the_watched_one_is_refused(
 
 IN_A_TERMINAL = """
 import fcntl, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+fcntl.ioctl(1, termios.TIOCSCTTY, 0)
 from fastapi_platform_preview.cli import main
 raise SystemExit(main(sys.argv[1:]))
 """
@@ -116,7 +116,7 @@ def started(machine: Machine, program: str, terminal: int = subprocess.DEVNULL) 
     words = (sys.executable, "-c", program, "up", "dev", "--wait", "--cwd", str(machine.project))
     environment = os.environ | {"PATH": str(machine.path)}
     running = subprocess.Popen(
-        words, env=environment, start_new_session=True, stdin=terminal, stdout=terminal, stderr=terminal
+        words, env=environment, start_new_session=True, stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal
     )
     while not (machine.state / "began").exists():
         assert running.poll() is None, "it ended before its engine began"
@@ -125,7 +125,7 @@ def started(machine: Machine, program: str, terminal: int = subprocess.DEVNULL) 
 
 
 def test_ctrl_c_in_a_terminal_reaches_the_engine_once(machine: Machine):
-    """A second one would end it at once, and leave the state behind the cluster."""
+    """A second one would end it at once, and leave the state behind the cluster; `yes | … up` is in one as well."""
     ours, its = os.openpty()
     running = started(machine, IN_A_TERMINAL, its)
     os.write(ours, b"\x03")
