@@ -22,6 +22,8 @@ SKU = "MUG-1"
 PASSWORD = "correct horse battery staple"
 GETS = 9
 """Of ten requests; the tenth is a POST."""
+CLIENTS = 48
+"""So many that each connection has nothing to do for most of the time: an idle one is what a stopping server cuts."""
 QUESTION = '/v1/assistant/replies {"messages":[{"role":"user","content":"Where is my order?"}]}'
 
 
@@ -111,7 +113,7 @@ class Client:
         """
         order = json.dumps({"sku": SKU, "quantity": 1})
         command = [*self.node.enter_network(), sys.executable, str(LOAD), self.address, "--token", token]
-        command += ["--rate", str(rate), "--get", f"/v1/products/{SKU}", "--gets", str(GETS)]
+        command += ["--rate", str(rate), "--clients", str(CLIENTS), "--get", f"/v1/products/{SKU}", "--gets", str(GETS)]
         command += ["--post", f"/v1/orders {order}", "--stream", QUESTION, "--streams", str(streams)]
         command += ["--keep-alive"] if keep_alive else []
         load = Load("connections kept" if keep_alive else "a connection for each request")
