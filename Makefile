@@ -90,9 +90,9 @@ sbom: $(READY) ## the same image in OCI layout, and its bill of materials, into 
 	.ci/image/here out/orders
 	PATH="$$(UV=$(UV) .ci/tools):$$PATH" .ci/image/sbom out/orders out/orders.cdx.json
 
-up: $(READY) ## deploy a stack (STACK=local)
+up: $(READY) ## deploy a stack, and say why it does not come up (STACK=local)
 	pulumi stack select --create $(STACK)
-	pulumi up --stack $(STACK)
+	@$(BIN)/fastapi-platform up $(STACK)
 
 down: $(READY) ## take a stack away again (STACK=local)
 	pulumi destroy --stack $(STACK)

@@ -84,6 +84,16 @@ class Stack:
             self.kubectl("delete", *key, "--ignore-not-found")
             del self.applied[key]
 
+    def begin(self) -> None:
+        """Apply one object after the other as far as a Job that has not completed, and wait for nothing else."""
+        for each in self.rendered():
+            if self.break_object:
+                self.break_object(each)
+            self.kubectl.apply(each)
+            self.applied[_key(each)] = each
+            if each["kind"] == "Job" and not _condition(self._found(each), "Complete"):
+                return
+
     def destroy(self) -> None:
         """Remove everything; the namespace takes its objects along."""
         self.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", timeout=180)
