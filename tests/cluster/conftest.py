@@ -67,6 +67,7 @@ def stack(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     stack.destroy()
     try:
         stack.deploy()
+        stack.settle()
         yield stack
     finally:
         stack.destroy()

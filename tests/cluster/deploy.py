@@ -20,6 +20,8 @@ import yaml
 from tests.cluster.kubectl import NAMESPACE, Kubectl, Object
 from tests.conftest import ROOT
 
+SETTLE_SECONDS = 300
+
 
 class DeployError(RuntimeError):
     """An object did not become what the next one waits for."""
@@ -93,6 +95,19 @@ class Stack:
             self.applied[_key(each)] = each
             if each["kind"] == "Job" and not _condition(self._found(each), "Complete"):
                 return
+
+    def settle(self) -> None:
+        """Wait until as many pods are there, and available, as the autoscaler wants."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while True:
+            status = self.kubectl.get("deployment", "orders")["status"]
+            scaler = self.kubectl.get("horizontalpodautoscaler", "orders")
+            wanted = max(scaler["status"].get("desiredReplicas", 0), scaler["spec"]["minReplicas"])
+            if status.get("availableReplicas") == status.get("replicas") == wanted:
+                return
+            if time.monotonic() > deadline:
+                raise DeployError(f"{wanted} pods are wanted: {status}")
+            time.sleep(1)
 
     def destroy(self) -> None:
         """Remove everything; the namespace takes its objects along."""
