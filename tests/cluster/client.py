@@ -122,4 +122,7 @@ class Client:
                 yield load
             finally:
                 running.send_signal(signal.SIGTERM)
-                load.figures = json.loads(running.communicate(timeout=90)[0])
+                try:
+                    load.figures = json.loads(running.communicate(timeout=90)[0])
+                finally:
+                    running.kill()
