@@ -52,6 +52,11 @@ class Load:
         return self.figures["failures"]
 
     @property
+    def outcomes(self) -> set[str]:
+        """What came instead of a 2xx: a status, or the name of an error."""
+        return {each.split()[2] for each in self.failures}
+
+    @property
     def requests(self) -> int:
         """How many there were."""
         return self.figures["requests"]
