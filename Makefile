@@ -14,10 +14,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help preview test thorough check services validate engine cluster cluster-down cluster-test benchmark doctor docs golden demo image container sbom up down clean
+.PHONY: help preview test thorough check services validate engine cluster cluster-down cluster-test e2e evidence benchmark doctor docs golden demo image container sbom up down clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 preview: $(READY) ## show all stacks: no cloud, no credentials, no Pulumi CLI
 	@$(BIN)/fastapi-platform preview
@@ -48,6 +48,9 @@ validate: $(READY) ## judge manifests, Dockerfile, workflows and history with ot
 engine: $(READY) ## compare with the real engine (needs pulumi on PATH)
 	$(BIN)/pytest tests/engine -q -rfEs
 
+e2e: $(READY) ## deploy with the real engine to such a cluster (needs pulumi on PATH besides)
+	$(BIN)/pytest tests/e2e -q -rfEs -m engine
+
 cluster: $(READY) ## start a Kubernetes of one node from packages, or use kind or KUBECONFIG; prints its kubeconfig
 	@$(BIN)/python -m tests.cluster up
 
@@ -58,7 +61,7 @@ cluster-test: $(READY) ## deploy to such a cluster, break it, and ask its API se
 	$(BIN)/pytest tests/cluster -q -rfEs -m cluster
 	KUBERNETES=1.35 $(BIN)/pytest tests/cluster/test_api_server.py -q -rfEs -m cluster
 
-evidence: ## the same, and write what was measured into docs/evidence
+evidence: ## cluster-test, and write what was measured into docs/evidence
 	EVIDENCE=docs/evidence $(MAKE) cluster-test
 
 benchmark: $(READY) ## measure preview and example, as ratios
@@ -87,9 +90,9 @@ sbom: $(READY) ## the same image in OCI layout, and its bill of materials, into 
 	.ci/image/here out/orders
 	PATH="$$(UV=$(UV) .ci/tools):$$PATH" .ci/image/sbom out/orders out/orders.cdx.json
 
-up: $(READY) ## deploy a stack (STACK=local)
+up: $(READY) ## deploy a stack, and say why it does not come up (STACK=local)
 	pulumi stack select --create $(STACK)
-	pulumi up --stack $(STACK)
+	@$(BIN)/fastapi-platform up $(STACK)
 
 down: $(READY) ## take a stack away again (STACK=local)
 	pulumi destroy --stack $(STACK)

@@ -137,6 +137,52 @@ def doctor(
     raise _end(run)
 
 
+@app.command()
+def diagnose(
+    stack: Annotated[str, typer.Argument(help="The stack that does not come up.")],
+    *,
+    format_: Annotated[Format, typer.Option("--format", help="Text for people, JSON for programs.")] = Format.TEXT,
+    fixtures: FixturesOption = None,
+    cwd: CwdOption = Path(),
+) -> None:
+    """Ask a stack's cluster what serves, what is wrong, and say what to do about it, on one screen.
+
+    Needs kubectl; changes nothing, and reads no Secret. Exits with 0 when nothing is wrong, 1 when something is.
+    """
+
+    def run() -> int:
+        with recording.start(cwd, (stack,), fixtures) as started:
+            from . import diagnose_command  # noqa: PLC0415 imported while the stack is being recorded
+
+            return diagnose_command.run(started, as_json=format_ is Format.JSON)
+
+    raise _end(run)
+
+
+@app.command()
+def up(
+    stack: Annotated[str, typer.Argument(help="The stack to deploy.")],
+    arguments: Annotated[list[str] | None, typer.Argument(help="Arguments of `pulumi up`, after --.")] = None,
+    *,
+    wait: Annotated[bool, typer.Option("--wait", help="Let the engine wait on when a cause is known.")] = False,
+    fixtures: FixturesOption = None,
+    cwd: CwdOption = Path(),
+) -> None:
+    """Deploy a stack with `pulumi up`, and say why it does not come up.
+
+    As soon as the cluster names a cause that waiting does not mend, the deploy is ended and the cause shown, instead of
+    a timeout of minutes. What serves goes on serving. Exits with pulumi's code, or 1 when it was ended.
+    """
+
+    def run() -> int:
+        with recording.start(cwd, (stack,), fixtures) as started:
+            from . import up_command  # noqa: PLC0415 imported while the stack is being recorded
+
+            return up_command.run(started, arguments or (), wait=wait)
+
+    raise _end(run)
+
+
 def _end(run: Callable[[], int]) -> typer.Exit:
     """The end of a command, with its exit code: the library would make other codes of an early one."""
     try:

@@ -34,12 +34,15 @@ class Cluster:
     mistake: str = ""
     """Why nobody can tell where it deploys to; empty when it is known."""
 
+    def flags(self) -> list[str]:
+        """How kubectl is told which cluster."""
+        options = {"--context": self.context, "--kubeconfig": self.kubeconfig}
+        return [f"{flag}={value}" for flag, value in options.items() if value]
+
     def version(self) -> str:
         """Version of the cluster; empty when it does not answer."""
-        options = {"--context": self.context, "--kubeconfig": self.kubeconfig}
-        stated = [f"{flag}={value}" for flag, value in options.items() if value]
         answer = machine.output(
-            "kubectl", "version", "--output=json", f"--request-timeout={TIMEOUT_SECONDS}s", *stated
+            "kubectl", "version", "--output=json", f"--request-timeout={TIMEOUT_SECONDS}s", *self.flags()
         )
         try:
             return str(json.loads(answer)["serverVersion"]["gitVersion"])
@@ -80,10 +83,11 @@ def _of_stacks(start: Path, stacks: Sequence[str]) -> Iterator[Cluster]:
             except UsageError as error:
                 yield Cluster(stack, mistake=str(error).partition("\n")[0])
             else:
-                yield from sorted(set(_of_records(started.project, stack, records)), key=lambda each: each.context)
+                yield from sorted(set(of_records(started.project, stack, records)), key=lambda each: each.context)
 
 
-def _of_records(project: Project, stack: str, records: tuple[Record, ...]) -> Iterator[Cluster]:
+def of_records(project: Project, stack: str, records: tuple[Record, ...]) -> Iterator[Cluster]:
+    """The clusters that a stack's Kubernetes providers name, once for each provider."""
     for record in records:
         if record.type == PROVIDER:
             context, kubeconfig = record.at("context"), _path(project, record.at("kubeconfig"))

@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(_up(node, options.kubernetes))
         else:
             _down(node)
-    except (builds.NotPossibleError, subprocess.CalledProcessError) as exc:
+    except (builds.NotPossibleError, builds.NotStartedError, subprocess.CalledProcessError) as exc:
         print(f"cluster: {exc}", file=sys.stderr)
         return 1
     return 0

@@ -27,6 +27,8 @@ GETS = 9
 PSQL = ("exec", "orders-database-0", "--", "psql", "--username=orders", "--tuples-only", "--no-align", "--command")
 PATIENCE_SECONDS = 300
 """Longest that anything takes on a machine that does other things too."""
+CLIENTS = 48
+"""So many that each connection has nothing to do for most of the time: an idle one is what a stopping server cuts."""
 QUESTION = '/v1/assistant/replies {"messages":[{"role":"user","content":"Where is my order?"}]}'
 
 
@@ -143,7 +145,7 @@ class Client:
         """
         order = json.dumps({"sku": SKU, "quantity": 1})
         command = [*self.node.enter_network(), sys.executable, str(LOAD), self.address, "--token", token]
-        command += ["--rate", str(rate), "--get", f"/v1/products/{SKU}", "--gets", str(GETS)]
+        command += ["--rate", str(rate), "--clients", str(CLIENTS), "--get", f"/v1/products/{SKU}", "--gets", str(GETS)]
         command += ["--post", f"/v1/orders {order}", "--stream", QUESTION, "--streams", str(streams)]
         command += ["--keep-alive"] if keep_alive else []
         load = Load("connections kept" if keep_alive else "a connection for each request")
@@ -152,4 +154,7 @@ class Client:
                 yield load
             finally:
                 running.send_signal(signal.SIGTERM)
-                load.figures = json.loads(running.communicate(timeout=90)[0])
+                try:
+                    load.figures = json.loads(running.communicate(timeout=90)[0])
+                finally:
+                    running.kill()

@@ -20,6 +20,8 @@ import yaml
 from tests.cluster.kubectl import NAMESPACE, Kubectl, Object
 from tests.conftest import ROOT
 
+SETTLE_SECONDS = 300
+
 
 class DeployError(RuntimeError):
     """An object did not become what the next one waits for."""
@@ -88,6 +90,29 @@ class Stack:
         for key in [key for key in reversed(self.applied) if key not in objects]:
             self.kubectl("delete", *key, "--ignore-not-found")
             del self.applied[key]
+
+    def begin(self) -> None:
+        """Apply one object after the other as far as a Job that has not completed, and wait for nothing else."""
+        for each in self.rendered():
+            if self.break_object:
+                self.break_object(each)
+            self.kubectl.apply(each)
+            self.applied[_key(each)] = each
+            if each["kind"] == "Job" and not _condition(self._found(each), "Complete"):
+                return
+
+    def settle(self) -> None:
+        """Wait until as many pods are there, and available, as the autoscaler wants."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while True:
+            status = self.kubectl.get("deployment", "orders")["status"]
+            scaler = self.kubectl.get("horizontalpodautoscaler", "orders")
+            wanted = max(scaler["status"].get("desiredReplicas", 0), scaler["spec"]["minReplicas"])
+            if status.get("availableReplicas") == status.get("replicas") == wanted:
+                return
+            if time.monotonic() > deadline:
+                raise DeployError(f"{wanted} pods are wanted: {status}")
+            time.sleep(1)
 
     def destroy(self) -> None:
         """Remove everything; the namespace takes its objects along."""

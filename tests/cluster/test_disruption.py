@@ -14,18 +14,16 @@ from tests.cluster.kubectl import NAMESPACE, Kubectl, RefusedError
 
 RATE = 100
 PATIENCE_SECONDS = 300
-MINIMUM = 2
-"""Pods that the autoscaler leaves."""
 
 
 @pytest.fixture(autouse=True)
 def schedulable(kubectl: Kubectl, stack: Stack) -> Iterator[None]:
-    settled(kubectl)
+    stack.settle()
     yield
     kubectl("uncordon", "node")
 
 
-def test_every_pod_of_the_service_can_be_evicted(kubectl: Kubectl, client: Client, token: str, evidence: Evidence):
+def test_every_pod_of_the_service_can_be_evicted(stack: Stack, client: Client, token: str, evidence: Evidence):
     """One after the other, as an upgrade of the nodes does, each as soon as the budget allows."""
     before = client.pods()
     with evidence.of("eviction of every pod under load") as figures:
@@ -33,15 +31,15 @@ def test_every_pod_of_the_service_can_be_evicted(kubectl: Kubectl, client: Clien
             client.load(token, rate=RATE, keep_alive=True) as kept,
             client.load(token, rate=RATE, keep_alive=False) as closed,
         ):
-            refused = sum(refusals_before_eviction(kubectl, pod) for pod in sorted(before))
-            settled(kubectl)
+            refused = sum(refusals_before_eviction(stack.kubectl, pod) for pod in sorted(before))
+            stack.settle()
         figures += [f"{len(before)} pods, {refused} times told to wait", str(kept), str(closed)]
         assert_unnoticed(kept, closed)
         assert refused
     assert not before & client.pods()
 
 
-def test_a_drain_of_the_node_keeps_the_budget(kubectl: Kubectl, client: Client, token: str, evidence: Evidence):
+def test_a_drain_of_the_node_keeps_the_budget(stack: Stack, client: Client, token: str, evidence: Evidence):
     """The only node: what goes comes back nowhere, so that the drain must stop before the service does."""
     before = client.pods()
     pods = f"--pod-selector=app.kubernetes.io/component=api,app.kubernetes.io/part-of={NAMESPACE}"
@@ -51,10 +49,10 @@ def test_a_drain_of_the_node_keeps_the_budget(kubectl: Kubectl, client: Client, 
             client.load(token, rate=RATE, keep_alive=False) as closed,
         ):
             with pytest.raises(RefusedError, match="disruption budget"):
-                kubectl("drain", "node", "--delete-emptydir-data", pods, "--timeout=45s")
+                stack.kubectl("drain", "node", "--delete-emptydir-data", pods, "--timeout=45s")
             left = before & client.pods()
-            kubectl("uncordon", "node")
-            settled(kubectl)
+            stack.kubectl("uncordon", "node")
+            stack.settle()
         figures += [f"{len(left)} of {len(before)} pods kept", str(kept), str(closed)]
         assert_unnoticed(kept, closed)
         assert len(left) == len(before) - 1
@@ -75,18 +73,6 @@ def refusals_before_eviction(kubectl: Kubectl, pod: str) -> int:
         else:
             return refused
     raise AssertionError
-
-
-def settled(kubectl: Kubectl) -> None:
-    """Wait until as many pods are ready as the autoscaler wants."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        status = kubectl.get("deployment", "orders")["status"]
-        wanted = kubectl.get("horizontalpodautoscaler", "orders")["status"].get("desiredReplicas", 0)
-        if status.get("availableReplicas") == status.get("replicas") == wanted >= MINIMUM:
-            return
-        assert time.monotonic() < deadline, status
-        time.sleep(1)
 
 
 def assert_unnoticed(*loads: Load) -> None:

@@ -1,7 +1,7 @@
 """Nodes come and go: several at once, of both minor versions, and nothing of them stays."""
 
 import os
-import subprocess
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,30 +12,28 @@ from tests.cluster.kubectl import Kubectl
 from tests.cluster.node import Node
 
 CGROUPS = Path("/sys/fs/cgroup")
+LINKS = Path("/sys/class/net")
+SHARED_FOLDERS = tuple(map(Path, ("/etc/cni", "/run", "/var/lib", "/var/log")))
 
 
-def traces() -> dict[str, set[str]]:
-    """What a node could leave on a machine."""
-    links = subprocess.run(("ip", "-oneline", "link"), capture_output=True, text=True, check=True).stdout
-    return {
-        "cgroups": {str(path) for path in CGROUPS.glob("**/fastapi-platform-*")},
-        "folders": {str(path) for path in (builds.CACHE / "run").glob("*")},
-        "links": {line.split(":")[1].split("@")[0].strip() for line in links.splitlines()},
-        "mounts": {line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()},
-        "processes": {path.name for path in Path("/proc").glob("[0-9]*") if is_of_a_node(path)},
-        "files": {str(path) for folder in ("/var/lib", "/var/log", "/run", "/tmp", "/etc") for path in entries(folder)},
-    }
+def traces(nodes: Iterable[Node]) -> set[str]:
+    """What nodes have on this machine, and what programs put where all of them do."""
+    shared = (path for folder in SHARED_FOLDERS if folder.exists() for path in folder.iterdir())
+    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    found = {f"file {path}" for path in shared}
+    for node in nodes:
+        found |= {f"cgroup {path}" for path in CGROUPS.glob(f"**/fastapi-platform-{node.name}")}
+        found |= {f"file {path}" for path in [node.folder] if path.exists()}
+        found |= {f"mount {path}" for path in mounts if str(node.folder) in path}
+        found |= {f"process {path.name}" for path in Path("/proc").glob("[0-9]*") if is_of(node, path)}
+    return found
 
 
-def is_of_a_node(process: Path) -> bool:
+def is_of(node: Node, process: Path) -> bool:
     try:
-        return str(builds.CACHE).encode() in (process / "cmdline").read_bytes()
+        return str(node.folder).encode() in (process / "cmdline").read_bytes()
     except OSError:
         return False
-
-
-def entries(folder: str) -> list[Path]:
-    return [path for path in Path(folder).iterdir() if not path.name.startswith(("pytest-", "tmp"))]
 
 
 def test_two_nodes_run_side_by_side_and_leave_nothing():
@@ -43,8 +41,9 @@ def test_two_nodes_run_side_by_side_and_leave_nothing():
         builds.check_machine()
     except builds.NotPossibleError as exc:
         pytest.skip(str(exc))
-    before = traces()
     nodes = {minor: Node(f"pair-{os.getpid()}-{minor}") for minor in builds.MINORS}
+    before = traces(nodes.values())
+    links: list[Path] = []
     try:
         with ThreadPoolExecutor() as pool:
             for started in [pool.submit(node.start, minor) for minor, node in nodes.items()]:
@@ -53,8 +52,12 @@ def test_two_nodes_run_side_by_side_and_leave_nothing():
             kubectl = Kubectl(str(builds.kubernetes(minor) / "kubectl"), node.kubeconfig)
             (found,) = kubectl.get("nodes")["items"]
             assert found["status"]["nodeInfo"]["kubeletVersion"].startswith(f"v{minor}.")
-            assert traces()["processes"] - before["processes"]
+            links.append(LINKS / (node.folder / "link").read_text())
+            assert links[-1].exists()
+            kinds = {each.split()[0] for each in traces([node]) - before}
+            assert kinds == {"cgroup", "file", "process"}
     finally:
         for node in nodes.values():
             node.stop()
-    assert traces() == before
+    assert traces(nodes.values()) - before == set()
+    assert not any(link.exists() for link in links)

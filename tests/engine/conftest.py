@@ -1,18 +1,14 @@
 """The real engine in a copy of this workspace, with a backend of its own."""
 
 import json
-import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import EVERYTHING, ROOT, STACKS
+from tests.engine.workspace import OUTSIDE, copy_workspace
 
-_OUTSIDE = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-"""This process's environment without the one it runs in: uv would otherwise fill that one."""
 KUBECONFIG = """
 apiVersion: v1
 kind: Config
@@ -32,7 +28,7 @@ class Engine:
         self.project = project
         (home / "state").mkdir(parents=True)
         (home / "kubeconfig").write_text(KUBECONFIG)
-        self._environment = _OUTSIDE | {
+        self._environment = OUTSIDE | {
             "KUBECONFIG": str(kubeconfig or home / "kubeconfig"),
             "PULUMI_BACKEND_URL": f"file://{home / 'state'}",
             "PULUMI_CONFIG_PASSPHRASE": "of a test",
@@ -56,16 +52,10 @@ class Engine:
 
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of this workspace with an environment of its own: a new stack writes a salt into its stack file."""
+    """A copy of this workspace with an environment of its own."""
     copy = tmp_path_factory.mktemp("workspace")
-    for name in ("components", "infra", "policy", "preview", "runtime"):
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("Pulumi.yaml", "uv.lock", "pyproject.toml", *(f"Pulumi.{stack}.yaml" for stack in STACKS)):
-        shutil.copy(ROOT / name, copy)
-    shutil.copy(ROOT / "tests" / f"Pulumi.{EVERYTHING}.yaml", copy)
-    subprocess.run(["uv", "sync", "--frozen", "--quiet"], cwd=copy, check=True, timeout=300, env=_OUTSIDE)
+    copy_workspace(copy)
     return copy
-
 
 
 @pytest.fixture

@@ -1,0 +1,99 @@
+"""All questions at once, about one stack.
+
+Owns which are asked, and which findings another one already explains. Deliberately pure: the same objects, the same
+answer.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from fastapi_platform_policy.program import Program
+
+from . import serving
+from .advice import Advice
+from .causes import around, jobs, placing, refused, running, starting
+from .causes.case import Case, cases
+from .finding import Finding, Log, Rank, grouped
+from .observed import Observed
+from .release import Release, releases
+
+_OF_A_CONTAINER: tuple[Callable[[Case], Finding | None], ...] = (
+    starting.image, starting.container, starting.volume, running.memory, running.startup, running.crash,
+    running.readiness,
+)  # fmt: skip
+"""The first that answers is the cause: an image that is not there is why there is no process."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """Something that has not ended, and is no fault yet."""
+
+    text: str
+    log: Log | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What a stack is like."""
+
+    serving: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    """The worst first."""
+    under_way: tuple[UnderWay, ...]
+    wanted: frozenset[str]
+    """URNs of workloads whose newest pods are those that the stack describes."""
+
+
+def examine(program: Program, seen: Observed, advice: Advice, namespace: str) -> Diagnosis:
+    """Look at everything that a stack consists of."""
+    found = releases(program, seen)
+    findings = [finding for release in found for finding in _of_release(seen, advice, release)]
+    faulty = {finding.urn for finding in findings}
+    under_way = tuple(
+        each for release in found if release.workload.urn not in faulty for each in _under_way(seen, advice, release)
+    )
+    if not any(finding.rank is not Rank.AROUND for finding in findings):
+        findings += [*around.autoscalers(program, seen), *around.budgets(program, seen)]
+        if not under_way:
+            findings += [around.missing(release, namespace, advice.stack) for release in found if _lacks(release)]
+    served = {workload.urn for workload in program.served}
+    return Diagnosis(
+        serving=tuple(serving.sentence(release) for release in found if release.workload.urn in served
+                      and release.workload.kind == "Deployment"),
+        findings=grouped(findings),
+        under_way=under_way,
+        wanted=frozenset(release.workload.urn for release in found if release.is_wanted),
+    )  # fmt: skip
+
+
+def _of_release(seen: Observed, advice: Advice, release: Release) -> Iterator[Finding]:
+    done = [*jobs.failed(seen, advice, release)]
+    yield from done
+    if done:
+        return
+    found = [*_of_pods(seen, advice, release), *refused.pods(seen, advice, release)]
+    found += placing.pods(seen, advice, release)
+    yield from found or around.rollout(release)
+
+
+def _of_pods(seen: Observed, advice: Advice, release: Release) -> Iterator[Finding]:
+    for case in cases(seen, advice, release):
+        answers = (question(case) for question in _OF_A_CONTAINER)
+        found = next((answer for answer in answers if answer is not None), None)
+        if found is not None:
+            yield found
+
+
+def _under_way(seen: Observed, advice: Advice, release: Release) -> Iterator[UnderWay]:
+    text, log = jobs.running(seen, release)
+    if text:
+        yield UnderWay(f"{release.name}: {text}", log)
+    elif not release.workload.runs_once:
+        states = [state for case in cases(seen, advice, release) if (state := running.starting(case))]
+        if states:
+            yield UnderWay(f"{release.name}: {len(states)} pods {states[0]}")
+
+
+def _lacks(release: Release) -> bool:
+    """Whether something is not there that does not come and go."""
+    return release.live is None and release.workload.kind not in ("Job", "Pod")

@@ -1,0 +1,123 @@
+"""One stack, and the namespaces that it lives in.
+
+Owns looking at all of them, once or again and again. Deliberately has the logs fetched last, and only those of what was
+found.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from fastapi_platform_policy.program import Program
+from fastapi_platform_policy.record import text
+
+from .. import clusters
+from ..errors import UsageError, refuse
+from ..project import Project
+from .advice import Advice
+from .ask import Space
+from .examine import Diagnosis, UnderWay, examine
+from .finding import Finding, Rank, grouped
+from .log_lines import telling
+
+LOGS = 4
+"""Logs that are read; the first cause is the one that matters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A recorded stack, ready to be asked about."""
+
+    program: Program
+    advice: Advice
+    spaces: tuple[Space, ...]
+
+    @property
+    def stack(self) -> str:
+        """Its name."""
+        return self.advice.stack
+
+    def diagnosis(self) -> Diagnosis:
+        """What is wrong now, without logs.
+
+        Raises:
+            UsageError: when the cluster does not answer.
+        """
+        parts = [examine(self._within(space), space.look(), self.advice, space.namespace) for space in self.spaces]
+        return Diagnosis(
+            serving=tuple(line for part in parts for line in part.serving),
+            findings=grouped(finding for part in parts for finding in part.findings),
+            under_way=tuple(each for part in parts for each in part.under_way),
+            wanted=frozenset(urn for part in parts for urn in part.wanted),
+        )
+
+    def complete(self, diagnosis: Diagnosis) -> Diagnosis:
+        """The same with the lines of the logs that it names, and what is missing altogether told as one."""
+        told = [self._with_log(each) for each in diagnosis.findings[:LOGS]]
+        absent = [each for each in self.spaces if not diagnosis.serving and not each.exists()]
+        return replace(
+            diagnosis,
+            findings=tuple(map(_no_namespace, absent)) or (*told, *diagnosis.findings[LOGS:]),
+            under_way=tuple(self._progress(each) for each in diagnosis.under_way),
+        )
+
+    def _within(self, space: Space) -> Program:
+        """The part of the program that is in a namespace; what does not say where it is may be anywhere."""
+        if len(self.spaces) == 1:
+            return self.program
+        return Program([
+            record for record in self.program.records
+            if text(record.at("metadata", "namespace")) in ("", space.namespace)
+        ])  # fmt: skip
+
+    def _with_log(self, finding: Finding) -> Finding:
+        if finding.log is None:
+            return finding
+        lines = next((found for space in self.spaces if (found := space.lines(finding.log))), "")
+        return replace(finding, evidence=(*finding.evidence, *telling(lines, errors_only=finding.log.errors_only)))
+
+    def _progress(self, under_way: UnderWay) -> UnderWay:
+        log = under_way.log
+        lines = "" if log is None else next((found for space in self.spaces if (found := space.lines(log))), "")
+        last = telling(lines)[-1:]
+        return UnderWay(f"{under_way.text}; last line: {last[0]}") if last else under_way
+
+
+def of_records(project: Project, stack: str, program: Program) -> Subject:
+    """What to ask, and where.
+
+    Raises:
+        UsageError: when nobody can tell where the stack is deployed, or it deploys no workload.
+    """
+    found = sorted(set(clusters.of_records(project, stack, program.records)), key=lambda each: each.context)
+    if len(found) != 1:
+        raise refuse(
+            f"stack {stack}", "", got=f"{len(found)} clusters that can be asked", want="one",
+            why="a kubeconfig that is made by the deploy, or stated as a whole, is not read, and of several nobody "
+            "knows which runs what",
+            fix="Name a context of your kubeconfig in the program's Kubernetes provider.",
+        )  # fmt: skip
+    spaces = tuple(Space(found[0], namespace) for namespace in _namespaces(program))
+    if not spaces:
+        raise _nothing_to_ask(stack)
+    return Subject(program, Advice(stack, project.stack_file(stack).name, frozenset(project.config)), spaces)
+
+
+def _namespaces(program: Program) -> Iterator[str]:
+    stated = {text(workload.namespace) for workload in program.workloads} - {""}
+    made = {text(record.at("metadata", "name")) for record in program.of_kind("Namespace")} - {""}
+    yield from sorted(stated or made or ({"default"} if program.workloads else set[str]()))
+
+
+def _nothing_to_ask(stack: str) -> UsageError:
+    return refuse(
+        f"stack {stack}", "", got="no Deployment, Job or other workload", want="at least one",
+        why="there is nothing that could fail to come up", fix="Is it the right stack?",
+    )
+
+
+def _no_namespace(space: Space) -> Finding:
+    return Finding(
+        rank=Rank.MIGRATION, subject=f"Namespace {space.namespace}", urn="", cause="the stack is not deployed",
+        evidence=(f"the cluster has no namespace {space.namespace}",),
+        fix=f"Deploy it: fastapi-platform up {space.cluster.stack}",
+    )  # fmt: skip
