@@ -24,11 +24,11 @@ SKU = "MUG-1"
 PASSWORD = "correct horse battery staple"
 GETS = 9
 """Of ten requests; the tenth is a POST."""
+CLIENTS = 48
+"""So many that each connection has nothing to do for most of the time: an idle one is what a stopping server cuts."""
 PSQL = ("exec", "orders-database-0", "--", "psql", "--username=orders", "--tuples-only", "--no-align", "--command")
 PATIENCE_SECONDS = 300
 """Longest that anything takes on a machine that does other things too."""
-CLIENTS = 48
-"""So many that each connection has nothing to do for most of the time: an idle one is what a stopping server cuts."""
 QUESTION = '/v1/assistant/replies {"messages":[{"role":"user","content":"Where is my order?"}]}'
 
 
