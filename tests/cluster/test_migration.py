@@ -65,7 +65,7 @@ def test_a_table_that_stays_locked_ends_the_migration_and_not_the_service(
 ):
     """As a long report does: whoever writes queues behind the migration, for as long as that waits at a time."""
     stack.set("service", image=releases.image("locked", {"0009": revision("0009", HEAD, NOTED, phase="expand")}))
-    stack.set("migrations", command=[*RUNNER, "--deadline", "10"])
+    stack.set("migrations", command=[*RUNNER, "--deadline", "10", "--lock-timeout", "2"])
     with evidence.of("a table that stays locked, under load") as figures:
         with client.holding("LOCK TABLE orders IN ACCESS SHARE MODE"):
             why = refusal(stack, client, token, figures)
