@@ -25,7 +25,9 @@ PASSWORD = "correct horse battery staple"
 GETS = 9
 """Of ten requests; the tenth is a POST."""
 CLIENTS = 48
-"""So many that each connection has nothing to do for most of the time: an idle one is what a stopping server cuts."""
+"""At most: each connection is idle for most of the time then, and an idle one is what a stopping server cuts."""
+IDLE_SECONDS = 2
+"""No connection is kept idle for longer: one that says nothing while a pod is a lame duck is never told to leave."""
 PSQL = ("exec", "orders-database-0", "--", "psql", "--username=orders", "--tuples-only", "--no-align", "--command")
 PATIENCE_SECONDS = 300
 """Longest that anything takes on a machine that does other things too."""
@@ -144,8 +146,9 @@ class Client:
         Beside it so many clients read one answer of the assistant after the other.
         """
         order = json.dumps({"sku": SKU, "quantity": 1})
+        clients = min(CLIENTS, int(rate * IDLE_SECONDS))
         command = [*self.node.enter_network(), sys.executable, str(LOAD), self.address, "--token", token]
-        command += ["--rate", str(rate), "--clients", str(CLIENTS), "--get", f"/v1/products/{SKU}", "--gets", str(GETS)]
+        command += ["--rate", str(rate), "--clients", str(clients), "--get", f"/v1/products/{SKU}", "--gets", str(GETS)]
         command += ["--post", f"/v1/orders {order}", "--stream", QUESTION, "--streams", str(streams)]
         command += ["--keep-alive"] if keep_alive else []
         load = Load("connections kept" if keep_alive else "a connection for each request")

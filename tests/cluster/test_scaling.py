@@ -1,4 +1,4 @@
-"""However many pods there are, no more sessions in the database than was reckoned with."""
+"""As many pods as the load wants, within the bounds, and no more sessions in the database than was reckoned with."""
 
 import threading
 from collections.abc import Callable, Generator, Iterator
@@ -11,12 +11,14 @@ import pytest
 from tests.cluster.client import Client, until
 from tests.cluster.deploy import Stack
 from tests.cluster.evidence import Evidence
+from tests.cluster.kubectl import Object
 
 Seen = TypeVar("Seen")
-MAXIMUM = 4
+MINIMUM, MAXIMUM = 2, 4
 """Of the `local` stack."""
-BUSY = 60
-"""Requests a second."""
+BUSY, QUIET, SELDOM = 60, 12, 1
+"""Requests a second; a third of the first takes what one pod has requested."""
+CALM_SECONDS = 15
 SURGE = 1
 """Of four pods 25 percent."""
 POOL = 5 + 5
@@ -36,6 +38,34 @@ def quick_rollouts(stack: Stack) -> Iterator[None]:
     stack.set("service", rollout={"min_ready_seconds": 1})
     yield
     stack.reset()
+
+
+def test_pods_come_with_the_load_and_go_without_a_failed_request(
+    stack: Stack, client: Client, token: str, evidence: Evidence
+):
+    """The pace at which pods go is quickened fourfold, and the calm before it is the shortest that shows one."""
+    autoscaling = {"max_replicas": MAXIMUM, "scale_down_window_seconds": CALM_SECONDS}
+    stack.set("service", autoscaling=autoscaling)
+    stack.break_object = quicken
+    stack.deploy()
+    until(lambda: ready(client) == MINIMUM, "the minimum")
+    with evidence.of("scaling out and in, under load") as figures:
+        with watched(lambda: len(client.pods())) as busy, client.load(token, rate=BUSY, keep_alive=False) as much:
+            out = until(lambda: ready(client) > MINIMUM, "more pods")
+        with (
+            watched(lambda: len(client.pods())) as quiet,
+            client.load(token, rate=SELDOM, keep_alive=False) as closed,
+            client.load(token, rate=QUIET, keep_alive=True) as kept,
+        ):
+            back = until(lambda: ready(client) == MINIMUM == len(client.pods()), "the minimum again")
+            until(lambda: addresses(client) == MINIMUM, "the end of the last pod")
+        figures += [f"{max(busy + quiet)} pods at most; more after {out:.0f} s, the minimum again after {back:.0f} s"]
+        figures += [str(much), str(closed), str(kept)]
+        # Until more pods are there the first may have too much to do, and say so.
+        assert much.outcomes <= {"503"}
+        assert closed.failures == kept.failures == []
+        assert MINIMUM < max(busy + quiet) <= MAXIMUM
+        assert min(busy + quiet) >= MINIMUM
 
 
 def test_the_database_has_no_more_sessions_than_the_pods_may_open(
@@ -60,8 +90,19 @@ def test_the_database_has_no_more_sessions_than_the_pods_may_open(
         assert max(full)[0] <= MAXIMUM * POOL * WORKERS
 
 
+def quicken(each: Object) -> None:
+    if each["kind"] == "HorizontalPodAutoscaler":
+        for policy in each["spec"]["behavior"]["scaleDown"]["policies"]:
+            policy["periodSeconds"] = 15
+
+
 def ready(client: Client) -> int:
     return client.kubectl.get("deployment", "orders")["status"].get("readyReplicas", 0)
+
+
+def addresses(client: Client) -> int:
+    """Return how many pods of the service there are, those on their way out counted."""
+    return len(client.kubectl.get("pods", "--selector", "app.kubernetes.io/component=api")["items"])
 
 
 def sessions(client: Client) -> tuple[int, int]:
