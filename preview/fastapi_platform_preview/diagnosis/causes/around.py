@@ -63,6 +63,16 @@ def budgets(program: Program, seen: Observed) -> Iterator[Finding]:
         )
 
 
+def none_ready(release: Release) -> Finding:
+    """Requests go nowhere, and nothing says why."""
+    live = release.live
+    namespace = text(live.at("metadata", "namespace")) if live else "<namespace>"
+    return Finding(
+        rank=Rank.NOT_READY, subject=release.name, urn=release.workload.urn, cause="nothing serves: no pod is ready",
+        evidence=(), fix=f"What is under way may end well; the pods: kubectl --namespace {namespace} get pods",
+    )
+
+
 def missing(release: Release, namespace: str, stack: str) -> Finding:
     """Something that a stack consists of is not there."""
     return Finding(

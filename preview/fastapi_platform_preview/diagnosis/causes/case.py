@@ -1,4 +1,9 @@
-"""One container of a pod that matters, as every question about it gets it."""
+"""One container of a pod that matters, as every question about it gets it.
+
+Owns which pods and containers are asked about. Deliberately passes over pods that are dead or on their way out where
+others take their place: a node that went away leaves some behind.
+Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-phase
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +18,8 @@ from ..release import Release
 
 CUT_FROM = 2000
 """Bytes; of a longer end Kubernetes keeps the last 2,048, and half an address does not look like one."""
+_REPLACED = frozenset({"DaemonSet", "Deployment", "StatefulSet"})
+_DEAD = frozenset({"Failed", "Succeeded"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +122,8 @@ class Case:
 def cases(seen: Observed, advice: Advice, release: Release) -> Iterator[Case]:
     """Every container of the newest pods, those that run first of each pod first."""
     for pod in release.pods:
-        if pod.at("metadata", "deletionTimestamp") is not Marker.ABSENT:
+        is_dead = release.workload.kind in _REPLACED and text(pod.at("status", "phase")) in _DEAD
+        if is_dead or pod.at("metadata", "deletionTimestamp") is not Marker.ABSENT:
             continue
         for specs, statuses in (("initContainers", "initContainerStatuses"), ("containers", "containerStatuses")):
             known = {text(at(each, "name")): each for each in items(pod.at("status", statuses))}

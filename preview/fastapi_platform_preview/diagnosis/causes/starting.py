@@ -5,7 +5,8 @@ Source: https://kubernetes.io/docs/concepts/containers/images/#imagepullbackoff
 
 import re
 
-from ..finding import Finding, Rank
+from ..finding import MENDS_ITSELF, Finding, Rank
+from ..observed import moment
 from .case import Case
 
 _NO_IMAGE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
@@ -16,6 +17,9 @@ _DENIED = re.compile(r"denied|unauthorized|forbidden|authentication", re.IGNOREC
 _KEY = re.compile(r"""couldn't find key (?P<key>\S+) in (?P<kind>Secret|ConfigMap) (?:[^/\s]+/)?(?P<name>\S+)""")
 _OBJECT = re.compile(r"""(?P<kind>secret|configmap) "(?P<name>[^"]+)" not found""", re.IGNORECASE)
 _COMMAND = re.compile(r"""executable file not found|no such file or directory|permission denied""")
+_PAST_VOLUMES = ("Pulling", "Pulled", "SuccessfulAttachVolume")
+"""What happens once the volumes are there; the container is `ContainerCreating` while its image is pulled, too."""
+_COMES_FREE = re.compile(r"Multi-Attach|failed to sync")
 
 
 def image(case: Case) -> Finding | None:
@@ -86,7 +90,9 @@ def _command_field(case: Case) -> str:
 
 def volume(case: Case) -> Finding | None:
     """The pod waits for a volume that cannot be mounted."""
-    mounts = case.seen.events_of(case.pod, "FailedMount", "FailedAttachVolume")
+    passed = max((each.last for each in case.seen.events_of(case.pod, *_PAST_VOLUMES)), default=moment(None))
+    failed = case.seen.events_of(case.pod, "FailedMount", "FailedAttachVolume")
+    mounts = [each for each in failed if each.last > passed]
     if case.waits != "ContainerCreating" or not mounts:
         return None
     words = mounts[-1].message
@@ -97,5 +103,6 @@ def volume(case: Case) -> Finding | None:
         Rank.NOT_RUNNING, cause, (words,),
         f"Create what it names, or take the volume out: kubectl --namespace {case.pod.at('metadata', 'namespace')} "
         f"describe pod {case.pod.name}",
-        trace=f"{mounts[-1].count} {mounts[-1].last}", patience_seconds=30,
+        trace=f"{mounts[-1].count} {mounts[-1].last}",
+        patience_seconds=MENDS_ITSELF if _COMES_FREE.search(words) else 30,
     )
