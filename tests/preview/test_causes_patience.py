@@ -15,6 +15,7 @@ from tests.preview.observations import (
     diagnosed,
     event,
     newest,
+    one,
     only,
     waiting,
     without_events,
@@ -134,3 +135,49 @@ def test_a_readiness_probe_that_failed_before_the_restart_says_nothing_of_this_p
     fresh = container(state={"running": {"startedAt": "2026-11-22T00:32:37Z"}}, restartCount=1)
     probe = spec(readinessProbe={"initialDelaySeconds": 60})
     assert diagnosed(local, "ready", fresh, probe, later_seconds=40).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("reason", "words", "patience"),
+    [
+        ("CreateContainerConfigError", 'secret "orders-more" not found', 10),
+        ("CreateContainerError", "context deadline exceeded", MENDS_ITSELF),
+        ("CreateContainerError", 'name "api" is reserved', MENDS_ITSELF),
+        ("RunContainerError", "failed to create containerd task", MENDS_ITSELF),
+    ],
+)
+def test_only_what_the_runtime_cannot_mend_ends_a_deploy(
+    local: Program, reason: str, words: str, patience: float | None
+):
+    assert only(diagnosed(local, "secret", waiting(reason, words))).patience_seconds == patience
+
+
+@pytest.mark.parametrize("waits", ["CrashLoopBackOff", "RunContainerError"])
+def test_a_command_that_is_not_there_never_comes(local: Program, waits: str):
+    words = 'exec: "nosuch": executable file not found in $PATH'
+    end = {"terminated": {"reason": "StartError", "exitCode": 128, "message": words}}
+    state = {"waiting": {"reason": waits, "message": words}}
+    found = only(diagnosed(local, "crash", container(state=state, lastState=end)))
+    assert (found.cause, found.patience_seconds) == ("the image does not have the command", 10)
+
+
+def test_a_mount_that_is_not_there_is_no_missing_command(local: Program):
+    words = 'error mounting "/var/lib/kubelet/x" to rootfs at "/keys": no such file or directory'
+    assert only(diagnosed(local, "secret", waiting("CreateContainerError", words))).cause == "no container can be made"
+
+
+def test_a_refusal_that_is_over_is_none_while_pods_come_and_go(local: Program):
+    """Its events stay for an hour; the ReplicaSet says that it is over."""
+    assert diagnosed(local, "quota", lambda found: newest(found)["status"].update(conditions=[])).findings == ()
+
+
+@pytest.mark.parametrize(("later_seconds", "told"), [(60, True), (1800, False)])
+def test_an_old_refusal_of_what_has_no_such_condition_is_history(local: Program, later_seconds: float, told: bool):
+    def refused(found: Items) -> None:
+        database = one(found, "StatefulSet")
+        database["status"]["replicas"] = 0
+        event(lambda _: database, "FailedCreate", "pods is forbidden: exceeded quota: few")(found)
+
+    found = diagnosed(local, "quota", lambda found: newest(found)["status"].update(conditions=[]), refused,
+                      later_seconds=later_seconds)  # fmt: skip
+    assert [each.subject for each in found.findings] == (["StatefulSet orders-database"] if told else [])

@@ -93,9 +93,10 @@ def _under_way(seen: Observed, advice: Advice, release: Release) -> Iterator[Und
     if text:
         yield UnderWay(f"{release.name}: {text}", log)
     elif not release.workload.runs_once:
-        states = [state for case in cases(seen, advice, release) if (state := running.starting(case))]
-        if states:
-            yield UnderWay(f"{release.name}: {len(states)} pods {states[0]}")
+        told = [(case.pod.name, state) for case in cases(seen, advice, release) if (state := running.starting(case))]
+        pods = len({name for name, _ in told})
+        if told:
+            yield UnderWay(f"{release.name}: {pods} {'pod' if pods == 1 else 'pods'} {told[0][1]}")
 
 
 def _is_idle(release: Release) -> bool:

@@ -16,6 +16,7 @@ from fastapi_platform_policy.workloads import Workload
 from .observed import Live, Observed, labels_of
 
 REVISION = "deployment.kubernetes.io/revision"
+_TELLS_RELEASES = ("image", "command", "args", "env", "envFrom", "startupProbe", "livenessProbe", "readinessProbe")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,9 @@ class Release:
     @property
     def is_wanted(self) -> bool:
         """Whether the newest pods are those that the stack describes, not those of the deploy before."""
-        return self.newest is not None and agrees(self.workload.template, _template(self.workload, self.newest.maker))
+        return self.newest is not None and _same_pods(
+            self.workload.template, _template(self.workload, self.newest.maker)
+        )
 
     @property
     def pods(self) -> tuple[Live, ...]:
@@ -76,8 +79,11 @@ def releases(program: Program, seen: Observed) -> tuple[Release, ...]:
 
 
 def agrees(wanted: Value, live: Value) -> bool:
-    """Whether a live value has everything that is wanted; the cluster adds defaults, and writes quantities its way."""
-    if wanted is None or isinstance(wanted, Marker):
+    """Whether a live value has everything that is wanted.
+
+    The cluster adds defaults, drops what is false, empty or 0, and writes quantities its way.
+    """
+    if wanted is None or isinstance(wanted, Marker) or (not wanted and live in (None, Marker.ABSENT)):
         return True
     if isinstance(wanted, Mapping):
         return all(agrees(value, at(live, key)) for key, value in mapping(wanted).items())
@@ -88,8 +94,20 @@ def agrees(wanted: Value, live: Value) -> bool:
 
 
 def _same_quantity(one: Value, other: Value) -> bool:
-    value = quantities.parse(text(one))
-    return value is not None and value == quantities.parse(text(other))
+    value, another = (quantities.parse(str(each)) for each in (one, other))
+    return value is not None and value == another
+
+
+def _same_pods(wanted: Value, live: Value) -> bool:
+    """Whether containers are alike in all that the cluster leaves as it is; requests are not, on some."""
+    for group in ("initContainers", "containers"):
+        ours, theirs = items(at(wanted, "spec", group)), items(at(live, "spec", group))
+        if len(ours) != len(theirs):
+            return False
+        pairs = zip(ours, theirs, strict=True)
+        if not all(agrees(at(one, field), at(other, field)) for one, other in pairs for field in _TELLS_RELEASES):
+            return False
+    return True
 
 
 def _template(workload: Workload, maker: Live) -> Value:

@@ -13,11 +13,10 @@ from fastapi_platform_policy.record import Marker, Value, at, items, text
 
 from ..advice import Advice
 from ..finding import Finding, Log, Rank
+from ..log_lines import whole
 from ..observed import Live, Observed, moment, number
 from ..release import Release
 
-CUT_FROM = 2000
-"""Bytes; of a longer end Kubernetes keeps the last 2,048, and half an address does not look like one."""
 _REPLACED = frozenset({"DaemonSet", "Deployment", "StatefulSet"})
 _DEAD = frozenset({"Failed", "Succeeded"})
 
@@ -86,9 +85,8 @@ class Case:
 
     @property
     def end_message(self) -> str:
-        """What it said at its end: its last lines, whose first one may have lost its beginning."""
-        message = text(at(self.end, "message"))
-        return message.partition("\n")[2] if len(message) >= CUT_FROM and "\n" in message.strip() else message
+        """What it said at its end: its last lines, as far as they are whole."""
+        return whole(text(at(self.end, "message")))
 
     @property
     def exit_code(self) -> int:

@@ -1,5 +1,7 @@
 """Containers that start and do not stay, or never serve.
 
+Owns what a process does once it runs. Deliberately waits for a second end, and for the first probe that could have said
+no: a deploy is not ended for a dependency that is a moment late.
 Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#container-restarts
 """
 
@@ -38,7 +40,7 @@ def memory(case: Case) -> Finding | None:
         Rank.NOT_RUNNING, f"out of memory: the limit of container {case.name} is {limit}",
         (f"OOMKilled, exit code {case.exit_code}, {times}",),
         f"{case.advice.command(case.release, 'resources.memory', '<more than ' + limit + '>', 'memory limit')}",
-        trace=_trace(case), patience_seconds=0,
+        trace=_trace(case), patience_seconds=_after_ends(case),
     )  # fmt: skip
 
 
@@ -55,7 +57,7 @@ def crash(case: Case) -> Finding | None:
          *(line for line in said if not refusal or refusal not in line)),
         f"Correct what it says (settings: {case.advice.change(case.release, 'env', 'environment')}), or go back to the "
         "image before.",
-        trace=_trace(case), patience_seconds=0 if case.crashes > 1 else MENDS_ITSELF,
+        trace=_trace(case), patience_seconds=_after_ends(case),
         log=None if case.end_message else case.log,
     )  # fmt: skip
 
@@ -72,7 +74,7 @@ def startup(case: Case) -> Finding | None:
         Rank.NOT_RUNNING, f"the {kind} probe of container {case.name} fails, and it is restarted",
         (probes[-1].message if probes else killed.message,),
         f"Read its log; where it needs longer: {case.advice.change(case.release, field, f'{kind} probe')}.",
-        trace=_trace(case), patience_seconds=0, log=case.log,
+        trace=_trace(case), patience_seconds=_after_ends(case), log=case.log,
     )
 
 
@@ -176,6 +178,11 @@ def _healthy_again(case: Case) -> bool:
         return False
     settled = case.seen.age_seconds(case.began) >= SETTLED_SECONDS
     return settled or case.restarts < 2 or case.seen.age_seconds(moment(at(case.end, "finishedAt"))) > RECENT_SECONDS
+
+
+def _after_ends(case: Case) -> float | None:
+    """The first end may be the last."""
+    return 0 if case.crashes > 1 else MENDS_ITSELF
 
 
 def _trace(case: Case) -> str:
