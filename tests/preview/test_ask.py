@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from fastapi_platform_policy.program import Program
+from fastapi_platform_preview.cli import main
 from fastapi_platform_preview.clusters import Cluster
 from fastapi_platform_preview.diagnosis import stack
 from fastapi_platform_preview.diagnosis.advice import Advice
@@ -14,7 +15,7 @@ from fastapi_platform_preview.diagnosis.ask import NoAnswerError, Space
 from fastapi_platform_preview.diagnosis.finding import Log
 from fastapi_platform_preview.diagnosis.stack import Subject
 from tests.conftest import stack_records, stack_settings
-from tests.preview.deploys import Machine
+from tests.preview.deploys import PROGRAM, Machine
 from tests.preview.observations import SECTIONS
 
 pytestmark = pytest.mark.processes
@@ -58,6 +59,17 @@ def test_a_namespace_is_taken_to_be_there_while_nobody_answers(machine: Machine,
     monkeypatch.setattr("fastapi_platform_preview.diagnosis.ask.CALL_SECONDS", 0.2)
     machine.install("kubectl", HANGS)
     assert SPACE.exists()
+
+
+def test_a_namespace_that_the_deploy_names_is_refused_instead_of_asking_another(
+    machine: Machine, capfd: pytest.CaptureFixture[str]
+):
+    named_later = PROGRAM.replace('"namespace": "orders"', '"namespace": space.metadata["name"]')
+    space = 'space = kubernetes.core.v1.Namespace("space", opts=pulumi.ResourceOptions(provider=cluster))'
+    program = named_later.replace("template =", f"import pulumi_kubernetes as kubernetes\n{space}\ntemplate =")
+    (machine.project / "__main__.py").write_text(program)
+    assert main(["diagnose", "dev", "--cwd", str(machine.project)]) == 2
+    assert "got a namespace that the deploy names" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(("there", "cause"), [(False, "the stack is not deployed"), (True, "it does not exist")])

@@ -110,4 +110,4 @@ def _is_idle(release: Release) -> bool:
 
 def _lacks(release: Release) -> bool:
     """Whether something is not there that does not come and go."""
-    return release.live is None and release.workload.kind not in ("Job", "Pod")
+    return release.live is None and release.is_named and release.workload.kind not in ("Job", "Pod")

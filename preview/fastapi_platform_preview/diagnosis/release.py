@@ -11,7 +11,7 @@ from fastapi_platform.planning import quantities
 from fastapi_platform.planning.labels import INSTANCE
 from fastapi_platform_policy.program import Program
 from fastapi_platform_policy.record import Marker, Value, at, items, mapping, text
-from fastapi_platform_policy.workloads import Workload
+from fastapi_platform_policy.workloads import TEMPLATES, Workload
 
 from .observed import Live, Observed, labels_of
 
@@ -59,6 +59,11 @@ class Release:
     def name(self) -> str:
         """How people call it."""
         return f"{self.workload.kind} {self.live.name if self.live else self.workload.name}"
+
+    @property
+    def is_named(self) -> bool:
+        """Whether its name is stated; the deploy makes one up for any other, and nobody can say that it is missing."""
+        return bool(_stated_name(self.workload))
 
     @property
     def is_wanted(self) -> bool:
@@ -117,7 +122,7 @@ def _template(workload: Workload, maker: Live) -> Value:
 
 
 def _release(workload: Workload, seen: Observed) -> Release:
-    live = seen.named(workload.kind, workload.name)
+    live = seen.named(workload.kind, workload.name) if _stated_name(workload) else _by_labels(workload, seen)
     if live is None and workload.kind == "Job":
         live = _job_before(workload, seen)
     if live is None:
@@ -134,6 +139,24 @@ def _release(workload: Workload, seen: Observed) -> Release:
     if not batches:
         return Release(workload, live)
     return Release(workload, live, batches[-1], tuple(batch for batch in batches[:-1] if batch.pods))
+
+
+def _stated_name(workload: Workload) -> str:
+    return text(workload.record.at("metadata", "name"))
+
+
+def _by_labels(workload: Workload, seen: Observed) -> Live | None:
+    """The one object whose pods have the labels that the stack gives them; none when it could be several."""
+    found = [
+        each for each in seen.of_kind(workload.kind)
+        if mapping(workload.labels) and not each.owner
+        and agrees(workload.labels, each.at(*_labels_path(workload.kind)))
+    ]  # fmt: skip
+    return found[0] if len(found) == 1 else None
+
+
+def _labels_path(kind: str) -> tuple[str, ...]:
+    return (*TEMPLATES[kind], "metadata", "labels")
 
 
 def _batches(seen: Observed, live: Live, kind: str) -> Iterator[Batch]:

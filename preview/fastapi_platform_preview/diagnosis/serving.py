@@ -11,6 +11,8 @@ from .release import Batch, Release
 def sentence(release: Release) -> str:
     """What serves of a workload."""
     newest = release.newest
+    if release.live is None and not release.is_named:
+        return f"{release.name}: cannot tell what serves, the deploy names it"
     if release.live is None or newest is None:
         return f"{release.name}: nothing serves, it is not deployed"
     wanted = max(release.live.number("spec", "replicas"), newest.maker.number("spec", "replicas"))

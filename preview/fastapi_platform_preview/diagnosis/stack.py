@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from fastapi_platform_policy.program import Program
-from fastapi_platform_policy.record import text
+from fastapi_platform_policy.record import Marker, text
 
 from .. import clusters
 from ..errors import UsageError, refuse
@@ -24,6 +24,7 @@ LOGS = 4
 """Logs that are read; the first cause is the one that matters."""
 LOGS_SECONDS = 20.0
 """So long may reading all of them take: a cause without its log is worth more than none."""
+_NOT_SHOWN = (Marker.SECRET, Marker.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +107,25 @@ def of_records(project: Project, stack: str, program: Program) -> Subject:
             "knows which runs what",
             fix="Name a context of your kubeconfig in the program's Kubernetes provider.",
         )  # fmt: skip
-    spaces = tuple(Space(found[0], namespace) for namespace in _namespaces(program))
+    spaces = tuple(Space(found[0], namespace) for namespace in _namespaces(stack, program))
     if not spaces:
         raise _nothing_to_ask(stack)
     return Subject(program, Advice(stack, project.stack_file(stack).name, frozenset(project.config)), spaces)
 
 
-def _namespaces(program: Program) -> Iterator[str]:
+def _namespaces(stack: str, program: Program) -> Iterator[str]:
     stated = {text(workload.namespace) for workload in program.workloads} - {""}
     made = {text(record.at("metadata", "name")) for record in program.of_kind("Namespace")} - {""}
+    if not stated | made and any(workload.namespace in _NOT_SHOWN for workload in program.workloads):
+        raise _unnamed(stack)
     yield from sorted(stated or made or ({"default"} if program.workloads else set[str]()))
+
+
+def _unnamed(stack: str) -> UsageError:
+    return refuse(
+        f"stack {stack}", "", got="a namespace that the deploy names", want="a stated name",
+        why="nobody can tell where the pods are", fix="State metadata.name of the Namespace.",
+    )
 
 
 def _nothing_to_ask(stack: str) -> UsageError:

@@ -1,5 +1,6 @@
-"""What stands around the pods: the rollout itself, the autoscaler, the disruption budget.
+"""What stands around the pods: the rollout itself, the autoscaler, the disruption budget, and that nothing serves.
 
+Owns what no single container says. Deliberately told only where no pod explains it, and never a reason to end a deploy.
 Source: https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#failed-deployment
 """
 
