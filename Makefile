@@ -90,9 +90,13 @@ sbom: $(READY) ## the same image in OCI layout, and its bill of materials, into 
 	.ci/image/here out/orders
 	PATH="$$(UV=$(UV) .ci/tools):$$PATH" .ci/image/sbom out/orders out/orders.cdx.json
 
-up: $(READY) ## deploy a stack, and say why it does not come up (STACK=local)
+# The engine looks for uv on the PATH, wherever it has been found here.
+up down: export PATH := $(PATH):$(dir $(UV))
+
+up: $(READY) ## deploy a stack, and say why it does not come up (STACK=local, ARGS="-- --yes")
+	@command -v pulumi >/dev/null || { $(BIN)/fastapi-platform doctor deploy $(STACK); exit 2; }
 	pulumi stack select --create $(STACK)
-	@$(BIN)/fastapi-platform up $(STACK)
+	@$(BIN)/fastapi-platform up $(STACK) $(ARGS)
 
 down: $(READY) ## take a stack away again (STACK=local)
 	pulumi destroy --stack $(STACK)

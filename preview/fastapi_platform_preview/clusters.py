@@ -99,7 +99,8 @@ def of_records(project: Project, stack: str, records: tuple[Record, ...]) -> Ite
 
 def _path(project: Project, kubeconfig: Value) -> str | None:
     """The file that a provider names; empty when it names none, nothing when it is no file."""
-    if kubeconfig in (Marker.ABSENT, ""):
+    # Without one of its own a provider takes the variable's, which may be a list: kubectl reads that by itself.
+    if kubeconfig in (Marker.ABSENT, "", os.environ.get("KUBECONFIG")):
         return ""
     path = os.path.join(project.working_directory, os.path.expanduser(text(kubeconfig)))
     return path if os.path.isfile(path) else None

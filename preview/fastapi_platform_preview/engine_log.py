@@ -7,7 +7,7 @@ Source: https://github.com/pulumi/pulumi/blob/master/sdk/go/common/apitype/event
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,41 +15,43 @@ CHANGES = frozenset({"create", "update", "replace", "create-replacement"})
 _BEGINS, _ENDS = "resourcePreEvent", ("resOutputsEvent", "resOpFailedEvent")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class EngineLog:
-    """A growing file with an event a line; not there until the engine starts."""
+    """A growing file with an event a line; not there until the engine starts.
+
+    It is read from its beginning each time: the engine starts it anew when the update follows its preview.
+    """
 
     file: Path
-    _read: int = 0
-    _open: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
     def changing(self) -> frozenset[str]:
         """URNs of the resources that are being changed now, or waited for after their change."""
-        for line in self._new_lines():
-            self._take(line)
-        return frozenset(urn for urn, _ in self._open)
+        changing: set[tuple[str, str]] = set()
+        for line in self._lines():
+            event = _event(line)
+            begins = _mapping(event.get(_BEGINS))
+            if begins and not begins.get("planning"):
+                step = _step(begins)
+                if step[1] in CHANGES:
+                    changing.add(step)
+            for name in _ENDS:
+                if ends := _mapping(event.get(name)):
+                    changing.discard(_step(ends))
+        return frozenset(urn for urn, _ in changing)
 
-    def _new_lines(self) -> list[bytes]:
+    def _lines(self) -> list[bytes]:
         try:
-            with self.file.open("rb") as log:
-                log.seek(self._read)
-                text = log.read()
+            return self.file.read_bytes().splitlines()
         except FileNotFoundError:
             return []
-        whole = text[: text.rfind(b"\n") + 1]
-        self._read += len(whole)
-        return whole.splitlines()
 
-    def _take(self, line: bytes) -> None:
-        event = _mapping(json.loads(line))
-        begins = _mapping(event.get(_BEGINS))
-        if begins and not begins.get("planning"):
-            step = _step(begins)
-            if step[1] in CHANGES:
-                self._open.add(step)
-        for name in _ENDS:
-            if ends := _mapping(event.get(name)):
-                self._open.discard(_step(ends))
+
+def _event(line: bytes) -> Mapping[str, Any]:
+    """An event; nothing where the engine is still writing it."""
+    try:
+        return _mapping(json.loads(line))
+    except ValueError:
+        return {}
 
 
 def _step(event: Mapping[str, Any]) -> tuple[str, str]:

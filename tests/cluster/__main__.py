@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.cluster import builds
 from tests.cluster.node import CONTEXT, Node
 
+KIND_FILE = "kind.kubeconfig"
 KIND = CONTEXT.removeprefix("kind-")
 
 
@@ -27,21 +28,22 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(_up(node, options.kubernetes))
         else:
             _down(node)
-    except (builds.NotPossibleError, subprocess.CalledProcessError) as exc:
+    except (builds.NotPossibleError, builds.NotStartedError, subprocess.CalledProcessError) as exc:
         print(f"cluster: {exc}", file=sys.stderr)
         return 1
     return 0
 
 
 def _up(node: Node, minor: str) -> Path:
-    if given := os.environ.get("KUBECONFIG"):
+    if given := _others(node):
         print("KUBECONFIG is set: its cluster is used as it is", file=sys.stderr)
         return Path(given)
     if not shutil.which("kind"):
+        print("starting a Kubernetes of one node: half a minute once it is built", file=sys.stderr, flush=True)
         node.start(minor)
         return node.kubeconfig
     builds.CACHE.mkdir(parents=True, exist_ok=True)
-    kubeconfig = builds.CACHE / "kind.kubeconfig"
+    kubeconfig = builds.CACHE / KIND_FILE
     clusters = subprocess.run(("kind", "get", "clusters"), check=True, capture_output=True, text=True).stdout.split()
     action = ("export", "kubeconfig") if KIND in clusters else ("create", "cluster")
     subprocess.run(("kind", *action, "--name", KIND, "--kubeconfig", str(kubeconfig)), check=True, stdout=sys.stderr)
@@ -49,12 +51,17 @@ def _up(node: Node, minor: str) -> Path:
 
 
 def _down(node: Node) -> None:
-    if os.environ.get("KUBECONFIG"):
-        print("KUBECONFIG is set: its cluster was not started here and stays", file=sys.stderr)
-        return
+    if _others(node):
+        raise builds.NotPossibleError("KUBECONFIG names a cluster that was not started here, and it stays: unset it")
     node.stop()
     if shutil.which("kind"):
         subprocess.run(("kind", "delete", "cluster", "--name", KIND), check=True, stdout=sys.stderr)
+
+
+def _others(node: Node) -> str:
+    """Return the kubeconfig that is set, unless it leads to what is started here."""
+    given = os.environ.get("KUBECONFIG", "")
+    return "" if given in (str(node.kubeconfig), str(builds.CACHE / KIND_FILE)) else given
 
 
 def _parser() -> argparse.ArgumentParser:

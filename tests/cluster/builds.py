@@ -20,6 +20,9 @@ HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fastapi-platform" / "cluster"
 MINORS = tuple(sorted(folder.name for folder in (HERE / "kubernetes").iterdir()))
 """The minor versions of Kubernetes that there is a module for, the oldest first."""
+CGROUPS = Path("/sys/fs/cgroup")
+TRIAL = "mount -t tmpfs tmpfs /mnt; ip link add one type veth peer name other; iptables -t nat -L >/dev/null"
+"""What a node does in namespaces of its own, tried there."""
 GATEWAY_API = "sigs.k8s.io/gateway-api"
 PROGRAMS = (
     *("containerd", "ctr", "runc", "iptables", "ip", "unshare", "openssl", "buildah", "debootstrap", "go"),
@@ -29,6 +32,10 @@ PROGRAMS = (
 
 class NotPossibleError(RuntimeError):
     """This machine cannot run a cluster; says what is missing and how to get it."""
+
+
+class NotStartedError(RuntimeError):
+    """A cluster that this machine can run did not come up."""
 
 
 def check_machine() -> None:
@@ -46,14 +53,13 @@ def check_machine() -> None:
     if missing:
         fix = "`.ci/packages` installs all of it on Debian; Go 1.26 comes from https://go.dev/dl/"
         raise NotPossibleError(f"not installed: {', '.join(missing)}; {fix}")
-    tried = subprocess.run(
-        ("unshare", "--net", "--mount", "--pid", "--fork", "mount", "-t", "tmpfs", "tmpfs", "/mnt"),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = ("unshare", "--net", "--mount", "--pid", "--fork", "sh", "-ec", TRIAL)
+    tried = subprocess.run(command, capture_output=True, text=True, check=False)
     if tried.returncode:
-        raise NotPossibleError(f"namespaces of its own are not to be had here: {tried.stderr.strip()}")
+        raise NotPossibleError(f"namespaces, links or mounts of its own are not to be had here: {tried.stderr.strip()}")
+    groups = [path for path in CGROUPS.iterdir() if path.is_dir() and not os.access(path, os.W_OK)]
+    if groups:
+        raise NotPossibleError(f"control groups are not to be had here: {groups[0]} cannot be written")
 
 
 def kubernetes(minor: str) -> Path:

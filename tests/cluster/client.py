@@ -8,7 +8,9 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +26,19 @@ GETS = 9
 """Of ten requests; the tenth is a POST."""
 CLIENTS = 48
 """So many that each connection has nothing to do for most of the time: an idle one is what a stopping server cuts."""
+PSQL = ("exec", "orders-database-0", "--", "psql", "--username=orders", "--tuples-only", "--no-align", "--command")
+PATIENCE_SECONDS = 300
+"""Longest that anything takes on a machine that does other things too."""
 QUESTION = '/v1/assistant/replies {"messages":[{"role":"user","content":"Where is my order?"}]}'
+
+
+def until(done: Callable[[], object], what: str, seconds: float = PATIENCE_SECONDS) -> float:
+    """Wait until something is so, and return how many seconds that took."""
+    began = time.monotonic()
+    while not done():
+        assert time.monotonic() - began < seconds, f"waited {seconds:g} s in vain for {what}"
+        time.sleep(0.2)
+    return time.monotonic() - began
 
 
 @dataclass
@@ -38,6 +52,11 @@ class Load:
     def failures(self) -> list[str]:
         """Each request that got no 2xx, or no answer."""
         return self.figures["failures"]
+
+    @property
+    def outcomes(self) -> set[str]:
+        """What came instead of a 2xx: a status, or the name of an error."""
+        return {each.split()[2] for each in self.failures}
 
     @property
     def requests(self) -> int:
@@ -69,11 +88,11 @@ class Client:
         spec = self.kubectl.get("service", "orders")["spec"]
         return f"{spec['clusterIP']}:{spec['ports'][0]['port']}"
 
-    def ask(self, path: str, body: Any = None, token: str = "") -> Any:
-        """Return the answer to one request; raises where it is no 2xx."""
+    def ask(self, path: str, body: Any = None, token: str = "", address: str = "") -> Any:
+        """Return the answer to one request, of any pod or of one at an address; raises where it is no 2xx."""
         headers = ("--header", "Host: orders.orders", "--header", f"Authorization: Bearer {token}")
         sent = () if body is None else ("--header", "Content-Type: application/json", "--data", json.dumps(body))
-        url = f"http://{self.address}{path}"
+        url = f"http://{address or self.address}{path}"
         command = (*self.node.enter_network(), "curl", "--silent", "--show-error", "--fail-with-body", *headers, *sent)
         done = subprocess.run((*command, url), capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 0, f"{path}: {done.stderr}{done.stdout}"
@@ -97,8 +116,21 @@ class Client:
 
     def psql(self, statement: str) -> str:
         """Run a statement in the database's pod."""
-        command = ("psql", "--username", "orders", "--dbname", "orders", "--tuples-only", "--no-align")
-        return self.kubectl("exec", "orders-database-0", "--", *command, "--command", statement).strip()
+        return self.kubectl(*PSQL, statement).strip()
+
+    @contextmanager
+    def holding(self, lock: str) -> Generator[None]:
+        """Keep a transaction open that has run a statement, such as one that takes a lock."""
+        waits = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+        statement = f"BEGIN; {lock}; SELECT pg_sleep(600)"
+        with ThreadPoolExecutor(1) as other:
+            held = other.submit(self.kubectl, *PSQL, statement, check=False, timeout=660)
+            try:
+                until(lambda: self.psql(waits) or held.done(), f"the lock of {lock}")
+                assert not held.done(), held.result()
+                yield
+            finally:
+                self.psql(f"SELECT pg_terminate_backend(pid) FROM ({waits}) held")
 
     def pods(self) -> set[str]:
         """Return the names of the service's pods that are not on their way out."""
@@ -122,4 +154,7 @@ class Client:
                 yield load
             finally:
                 running.send_signal(signal.SIGTERM)
-                load.figures = json.loads(running.communicate(timeout=90)[0])
+                try:
+                    load.figures = json.loads(running.communicate(timeout=90)[0])
+                finally:
+                    running.kill()

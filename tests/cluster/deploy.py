@@ -37,6 +37,8 @@ class Stack:
     applied: dict[tuple[str, str], Object] = field(default_factory=dict[tuple[str, str], Object])
     break_object: Callable[[Object], None] | None = None
     """Changes each object before it is applied: what the settings refuse to say."""
+    pods: int | None = None
+    """Both bounds of the autoscaler, for who counts pods; none leaves them as they are rendered."""
     _password: str = field(default_factory=lambda: secrets.token_hex(12))
 
     def __post_init__(self) -> None:
@@ -58,6 +60,7 @@ class Stack:
     def reset(self) -> None:
         """Return to the settings of the project."""
         self.break_object = None
+        self.pods = None
         shutil.copy(ROOT / f"Pulumi.{self.name}.yaml", self.folder)
 
     def rendered(self) -> list[Object]:
@@ -76,6 +79,8 @@ class Stack:
         """
         objects = {_key(each): each for each in self.rendered()}
         for key, each in objects.items():
+            if self.pods and each["kind"] == "HorizontalPodAutoscaler":
+                each["spec"].update(minReplicas=self.pods, maxReplicas=self.pods)
             if self.break_object:
                 self.break_object(each)
             self._replace_failed(each)
@@ -135,9 +140,15 @@ class Stack:
         deadline = time.monotonic() + each["spec"]["activeDeadlineSeconds"] + 60
         while not _condition(found := self._found(each), "Complete"):
             if _condition(found, "Failed") or time.monotonic() > deadline:
-                name = each["metadata"]["name"]
-                raise DeployError(f"{name}: {self.kubectl('logs', f'job/{name}', '--tail', '5', check=False)}")
+                raise DeployError(self._why(each, found))
             time.sleep(0.5)
+
+    def _why(self, each: Object, found: Object | None) -> str:
+        name = each["metadata"]["name"]
+        conditions: list[dict[str, str]] = (found or {}).get("status", {}).get("conditions", [])
+        said = {f"{each['reason']}: {each['message']}" for each in conditions}
+        # Of a Job that was ended at its deadline the pod is gone, and its log with it.
+        return f"{name}: {', '.join(sorted(said))}\n{self.kubectl('logs', f'job/{name}', '--tail', '5', check=False)}"
 
     def _found(self, each: Object) -> Object | None:
         said = self.kubectl("get", *_key(each), "--output", "json", "--ignore-not-found")

@@ -38,7 +38,8 @@ of_servers() { # Postgres, PgBouncer and Redis of Debian, under the name that th
   buildah add --quiet "$container" "$debian/files" / >&2
   buildah add --quiet --chmod 755 "$container" "$here/postgres-entrypoint.sh" /usr/local/bin/docker-entrypoint.sh >&2
   rm -rf "$debian"
-  buildah config --entrypoint '["docker-entrypoint.sh"]' --cmd postgres --env PGDATA=/var/lib/postgresql/data \
+  buildah config --entrypoint '["docker-entrypoint.sh"]' --cmd postgres --stop-signal SIGINT \
+    --env PGDATA=/var/lib/postgresql/data \
     --env PATH=/usr/lib/postgresql/15/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
   archive "$container" "$file" docker.io/library/postgres:17
 }

@@ -29,7 +29,6 @@ CONTEXT = "kind-fastapi-platform"
 START_SECONDS = 120
 """Longest that a node takes from its first process to Ready; an idle machine needs 20."""
 _AWAITED = {"node/node": "Ready", "deployment/coredns": "Available", "deployment/metrics-server": "Available"}
-_CGROUPS = Path("/sys/fs/cgroup")
 _VOLUMES = 8
 """Volumes that claims can take at the same time."""
 
@@ -59,7 +58,8 @@ class Node:
         """Build what is missing, start the node, and wait until it is ready; one that runs is left alone.
 
         Raises:
-            NotPossibleError: This machine cannot, or the node did not come up; says why.
+            NotPossibleError: This machine cannot; says why.
+            NotStartedError: It can, and the node did not come up; says what it said.
         """
         if self.is_running:
             return
@@ -100,7 +100,7 @@ class Node:
         """Return the beginning of a command that runs in the network of the node and its pods."""
         outer = self._outer()
         if outer is None:
-            raise builds.NotPossibleError(f"the node {self.name} does not run")
+            raise builds.NotStartedError(f"the node {self.name} does not run")
         return ["nsenter", "--target", str(_child(outer)), "--net", *more]
 
     def tag_image(self, image: str, name: str) -> None:
@@ -160,13 +160,13 @@ class Node:
         started = self.folder / "started"
         _until(lambda: started.exists() or not self.is_running, "its processes", START_SECONDS)
         if not started.exists():
-            raise builds.NotPossibleError(f"the node did not start:\n{self._said()}")
+            raise builds.NotStartedError(f"the node did not start:\n{self._said()}")
         for what, condition in _AWAITED.items():
             options = (f"--for=condition={condition}", f"--timeout={START_SECONDS}s", "--namespace=kube-system")
             command = (*kubectl, "wait", what, *options)
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
-                raise builds.NotPossibleError(f"{what} does not become ready: {done.stderr}\n{self._said()}")
+                raise builds.NotStartedError(f"{what} does not become ready: {done.stderr}\n{self._said()}")
 
     def _said(self) -> str:
         told: list[str] = []
@@ -231,10 +231,10 @@ def _volumes(folder: Path) -> Iterator[dict[str, Any]]:
 
 def _groups(name: str, *, existing: bool = True) -> list[Path]:
     """Return the group's folder in each hierarchy: one of the second version, several of the first."""
-    if (_CGROUPS / "cgroup.controllers").exists():
-        parents = [_CGROUPS]
+    if (builds.CGROUPS / "cgroup.controllers").exists():
+        parents = [builds.CGROUPS]
     else:
-        parents = [each for each in _CGROUPS.iterdir() if each.is_dir() and not each.is_symlink()]
+        parents = [each for each in builds.CGROUPS.iterdir() if each.is_dir() and not each.is_symlink()]
     return [parent / name for parent in parents if not existing or (parent / name).exists()]
 
 
@@ -275,7 +275,7 @@ def _until(find: Callable[[], Found], what: str, seconds: float) -> Found:
     deadline = time.monotonic() + seconds
     while not (found := find()):
         if time.monotonic() > deadline:
-            raise builds.NotPossibleError(f"waited {seconds:g} s in vain for {what}")
+            raise builds.NotStartedError(f"waited {seconds:g} s in vain for {what}")
         time.sleep(0.1)
     return found
 

@@ -49,13 +49,19 @@ class Wire:
         with suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
-                if not self._whole:
-                    near.close()
-                    continue
-                far = socket.create_connection(self._target)
-                self._open |= {near, far}
-                self._start(self._copy, near, far)
-                self._start(self._copy, far, near)
+                self._connect(near)
+
+    def _connect(self, near: socket.socket) -> None:
+        try:
+            far = socket.create_connection(self._target)
+        except OSError:
+            _end(near)
+            return
+        self._open |= {near, far}
+        if not self._whole:
+            self.cut()
+        self._start(self._copy, near, far)
+        self._start(self._copy, far, near)
 
     def _copy(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):

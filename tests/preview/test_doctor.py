@@ -165,6 +165,15 @@ def test_the_content_of_a_kubeconfig_is_nobodys_argument(tools: Path, small: Pat
     assert clusters == {"the cluster of stack prod": "v1.36.3"}
 
 
+def test_a_list_of_kubeconfigs_is_left_to_kubectl(tools: Path, small: Path, monkeypatch: pytest.MonkeyPatch):
+    """The SDK gives a provider that states none the variable's value, which is no file when it is a list."""
+    files = f"{small}/here.yaml:{small}/there.yaml"
+    monkeypatch.setenv("KUBECONFIG", files)
+    (small / "Pulumi.dev.yaml").write_text(f"config: {{shop:kubeconfig: '{files}'}}\n")
+    install(tools, "kubectl", f"""case "$*" in *--kubeconfig*) exit 1 ;; *) {ANSWER} ;; esac""")
+    assert found(Step.DEPLOY, small)["the cluster of stack dev"] == "v1.36.3"
+
+
 def test_a_cluster_whose_context_the_deploy_decides_is_not_asked(tools: Path, small: Path):
     (small / "__main__.py").write_text("""
 import pulumi

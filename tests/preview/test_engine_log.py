@@ -50,3 +50,15 @@ def test_a_replacement_is_waited_for_although_the_old_one_is_gone(tmp_path: Path
         + event("resourcePreEvent", "job", "create-replacement")
     )  # fmt: skip
     assert EngineLog(file).changing() == {"job"}
+
+
+def test_the_log_of_an_update_takes_the_place_of_that_of_its_preview(tmp_path: Path):
+    """The engine truncates the file when the user has said yes: what was read of it before is no measure."""
+    file = tmp_path / "events"
+    log = EngineLog(file)
+    file.write_text(event("resourcePreEvent", "a", planning=True) * 3)
+    assert log.changing() == frozenset()
+    file.write_text(event("resourcePreEvent", "a") + event("resourcePreEvent", "b"))
+    assert log.changing() == {"a", "b"}
+    file.write_text(event("resourcePreEvent", "c") * 20)
+    assert log.changing() == {"c"}
