@@ -1,5 +1,6 @@
 """What looks like a fault and is none, or not yet: a healthy deploy is never ended, and a dead end always told."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -56,6 +57,16 @@ def test_a_dead_pod_of_the_present_release_is_no_crash(local: Program, phase: st
     assert diagnosed(local, "crash", lambda found: broken_pod(found)["status"].update(phase=phase)).findings == ()
 
 
+def test_a_dead_pod_is_not_counted_among_those_that_could_serve(local: Program):
+    def one_more(found: Items) -> None:
+        dead = copy.deepcopy(broken_pod(found))
+        dead["metadata"] |= {"name": "dead", "uid": "dead"}
+        dead["status"]["phase"] = "Failed"
+        found.append(dead)
+
+    assert "0 of 1 pods are ready" in diagnosed(local, "ready", one_more).serving[0]
+
+
 @pytest.mark.parametrize(
     ("edits", "cause", "evidence"),
     [
@@ -90,6 +101,13 @@ def test_a_service_without_a_single_ready_pod_is_never_without_a_fault(local: Pr
     found = only(diagnosed(local, "ready", *edits))
     assert (found.cause, found.rank) == ("nothing serves: no pod is ready", Rank.NOT_READY)
     assert found.patience_seconds is MENDS_ITSELF
+
+
+def test_a_first_deploy_that_is_still_starting_serves_nothing_yet(local: Program):
+    """Who asks whether it is up is not told that it is; a deploy waits on."""
+    found = diagnosed(local, "ready", without_the_old, container(started=False))
+    assert only(found).cause == "nothing serves: no pod is ready"
+    assert found.under_way
 
 
 def after(reason: str, message: str) -> Edit:

@@ -34,6 +34,11 @@ class Batch:
                    for pod in self.pods)  # fmt: skip
 
     @property
+    def alive(self) -> int:
+        """How many of them are not dead; a node that went away leaves some behind."""
+        return sum(not is_dead(pod) for pod in self.pods)
+
+    @property
     def revision(self) -> str:
         """Number of the release, where a Deployment counts them."""
         return text(self.maker.at("metadata", "annotations", REVISION))
@@ -81,6 +86,11 @@ class Release:
 def releases(program: Program, seen: Observed) -> tuple[Release, ...]:
     """Every workload of a program, in the order of its records."""
     return tuple(_release(workload, seen) for workload in program.workloads)
+
+
+def is_dead(pod: Live) -> bool:
+    """Whether nothing of it will run again."""
+    return text(pod.at("status", "phase")) in ("Failed", "Succeeded")
 
 
 def agrees(wanted: Value, live: Value) -> bool:

@@ -15,10 +15,9 @@ from ..advice import Advice
 from ..finding import Finding, Log, Rank
 from ..log_lines import whole
 from ..observed import Live, Observed, moment, number
-from ..release import Release
+from ..release import Release, is_dead
 
 _REPLACED = frozenset({"DaemonSet", "Deployment", "StatefulSet"})
-_DEAD = frozenset({"Failed", "Succeeded"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +119,8 @@ class Case:
 def cases(seen: Observed, advice: Advice, release: Release) -> Iterator[Case]:
     """Every container of the newest pods, those that run first of each pod first."""
     for pod in release.pods:
-        is_dead = release.workload.kind in _REPLACED and text(pod.at("status", "phase")) in _DEAD
-        if is_dead or pod.at("metadata", "deletionTimestamp") is not Marker.ABSENT:
+        is_replaced = release.workload.kind in _REPLACED and is_dead(pod)
+        if is_replaced or pod.at("metadata", "deletionTimestamp") is not Marker.ABSENT:
             continue
         for specs, statuses in (("initContainers", "initContainerStatuses"), ("containers", "containerStatuses")):
             known = {text(at(each, "name")): each for each in items(pod.at("status", statuses))}
