@@ -127,7 +127,7 @@ def test_requests_that_the_cluster_rewrites_make_no_other_release(local: Program
 
     def rounded(found: Items) -> None:
         template = _with_defaults(api(local).template)
-        template["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "2"}}
+        template["spec"]["containers"][0]["resources"]["requests"]["cpu"] = 2
         newest(found)["spec"]["template"] = template
 
     def other_probe(found: Items) -> None:
@@ -136,6 +136,17 @@ def test_requests_that_the_cluster_rewrites_make_no_other_release(local: Program
 
     assert api(local).urn in diagnosed(local, "crash", rounded).wanted
     assert api(local).urn not in diagnosed(local, "crash", other_probe).wanted
+
+
+def test_pods_with_less_than_the_stack_gives_are_those_before(local: Program):
+    """Out of memory, and more of it is all that the deploy changes: the old pods go on crashing until they go."""
+
+    def as_before(found: Items) -> None:
+        template = _with_defaults(api(local).template)
+        template["spec"]["containers"][0]["resources"]["limits"]["memory"] = "32Mi"
+        newest(found)["spec"]["template"] = template
+
+    assert api(local).urn not in diagnosed(local, "oom", as_before).wanted
 
 
 def _with_defaults(value: Value) -> Any:

@@ -114,15 +114,22 @@ def _same_quantity(one: Value, other: Value) -> bool:
 
 
 def _same_pods(wanted: Value, live: Value) -> bool:
-    """Whether containers are alike in all that the cluster leaves as it is; requests are not, on some."""
+    """Whether containers are alike in all that the cluster leaves as it is; some clusters round resources up."""
     for group in ("initContainers", "containers"):
         ours, theirs = items(at(wanted, "spec", group)), items(at(live, "spec", group))
         if len(ours) != len(theirs):
             return False
-        pairs = zip(ours, theirs, strict=True)
-        if not all(agrees(at(one, field), at(other, field)) for one, other in pairs for field in _TELLS_RELEASES):
+        if not all(map(_same_container, ours, theirs)):
             return False
     return True
+
+
+def _same_container(wanted: Value, live: Value) -> bool:
+    return all(agrees(at(wanted, field), at(live, field)) for field in _TELLS_RELEASES) and all(
+        quantities.at_most(str(least), str(at(live, "resources", kind, name)))
+        for kind in ("requests", "limits")
+        for name, least in mapping(at(wanted, "resources", kind)).items()
+    )
 
 
 def _template(workload: Workload, maker: Live) -> Value:
