@@ -9,12 +9,14 @@ from fastapi_platform_preview.diagnosis.examine import Diagnosis
 from fastapi_platform_preview.diagnosis.finding import Rank
 from tests.conftest import ROOT, stack_records, stack_settings
 from tests.preview.observations import (
+    Edit,
     Items,
     broken_pod,
     container,
     diagnosed,
     event,
     newest,
+    one,
     only,
     printed,
     waiting,
@@ -30,6 +32,12 @@ TOLD = {
     "ready": ("never ready: /nosuch of container api says no", "statuscode: 404", "service.probes.readiness_path"),
     "secret": ("Secret orders-database has no key nosuch", "couldn't find key nosuch", "service.secrets"),
 }
+PRIVATE = (
+    'failed to pull and unpack image "docker.io/acme/orders:9": failed to resolve reference "docker.io/acme/orders:9": '
+    "pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: "
+    "authorization failed"
+)
+"""containerd's words for a private image without a pull secret."""
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +101,7 @@ def test_a_volume_that_cannot_be_mounted_is_named(local: Program):
 @pytest.mark.parametrize(
     ("words", "fix"),
     [
-        ("pull access denied, authorization failed", "placement.image_pull_secrets"),
+        (PRIVATE, "placement.image_pull_secrets"),
         ("registry.example.com/orders:9: not found", "--path service.image"),
         ("dial tcp: i/o timeout", "in reach of the nodes"),
     ],
@@ -103,15 +111,15 @@ def test_the_registrys_words_decide_the_next_step(local: Program, words: str, fi
     assert fix in only(found).fix
 
 
-@pytest.mark.parametrize(("probe", "settled"), [("startup", "startup"), ("liveness", "liveness")])
-def test_a_probe_that_ends_the_container_is_the_cause_not_the_crash(local: Program, probe: str, settled: str):
+@pytest.mark.parametrize("probe", ["startup", "liveness"])
+def test_a_probe_that_ends_the_container_is_the_cause_not_the_crash(local: Program, probe: str):
     end = {"exitCode": 137, "reason": "Error", "finishedAt": "2026-11-22T00:31:45Z"}
     found = diagnosed(
         local, "crash", container(lastState={"terminated": end}),
         event(broken_pod, "Unhealthy", f"{probe.capitalize()} probe failed: HTTP probe failed with statuscode: 500"),
         event(broken_pod, "Killing", f"Container api failed {probe} probe, will be restarted"),
     )  # fmt: skip
-    assert only(found).cause == f"the {settled} probe of container api fails, and it is restarted"
+    assert only(found).cause == f"the {probe} probe of container api fails, and it is restarted"
     assert "statuscode: 500" in only(found).evidence[0]
 
 
@@ -126,7 +134,18 @@ def test_a_pod_that_is_not_ready_yet_is_no_fault(local: Program):
 def test_a_pod_within_its_startup_budget_is_starting(local: Program):
     found = diagnosed(local, "ready", container(started=False))
     assert found.findings == ()
-    assert found.under_way[0].text == "Deployment orders: 1 pods starting, its startup probe has 60 s"
+    assert found.under_way[0].text == "Deployment orders: 1 pod starting, its startup probe has 60 s"
+
+
+def test_pods_that_start_are_counted_not_their_containers(local: Program):
+    def with_a_sidecar(found: Items) -> None:
+        pod = broken_pod(found)
+        pod["spec"]["containers"].append({"name": "proxy"})
+        state = {"waiting": {"reason": "PodInitializing"}}
+        pod["status"]["containerStatuses"].append({"name": "proxy", "state": state})
+
+    found = diagnosed(local, "ready", container(started=False), with_a_sidecar)
+    assert found.under_way[0].text.startswith("Deployment orders: 1 pod starting")
 
 
 @pytest.mark.parametrize("restarts", [1, 7])
@@ -158,10 +177,31 @@ def test_a_failed_migration_is_told_before_anything_else(local: Program):
 
 def test_of_a_long_end_the_line_without_its_beginning_is_left_out(local: Program):
     """Kubernetes keeps the last 2,048 bytes: half an address does not look like a credential."""
-    end = {"exitCode": 1, "reason": "Error", "message": "Zx9SECRETzz@db/orders\nlast words\n" + " " * 2000}
-    text = printed(diagnosed(local, "crash", container(lastState={"terminated": end})))
+    text = printed(diagnosed(local, "crash", ended("Zx9SECRETzz@db/orders\nlast words\n" + " " * 2000)))
     assert "last words" in text
     assert "Zx9SECRETzz" not in text
+
+
+@pytest.mark.parametrize("said", ["Zx9SECRETzz@db " + "x" * 2030, "Zx9SECRETzz@db\n" + "ö" * 1010])
+def test_an_end_is_cut_by_bytes_and_of_one_line_that_was_cut_nothing_is_left(local: Program, said: str):
+    """The log has it as a whole."""
+    found = diagnosed(local, "crash", ended(said))
+    assert "Zx9SECRETzz" not in printed(found, width=9000)
+    assert (only(found).log is not None) is ("\n" not in said)
+
+
+def test_a_migrations_end_is_cut_like_any_other(local: Program):
+    def cut(found: Items) -> None:
+        pod = one(found, "Pod", "migrate")
+        pod["status"]["containerStatuses"][0]["state"]["terminated"]["message"] = "Zx9SECRETzz@db " + "x" * 2030
+
+    found = diagnosed(local, "migration", cut)
+    assert "Zx9SECRETzz" not in printed(found, width=9000)
+    assert found.findings[0].log is not None
+
+
+def ended(message: str) -> Edit:
+    return container(lastState={"terminated": {"exitCode": 1, "reason": "Error", "message": message}})
 
 
 def _ready(found: Items) -> None:

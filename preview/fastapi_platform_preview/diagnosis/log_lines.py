@@ -1,7 +1,8 @@
 """The lines of a log that say why.
 
 Owns choosing them: the last error, or the last lines where nothing is one. Deliberately reads JSON lines by the common
-names of their fields, and every other line as it is.
+names of their fields, and every other line as it is; a line that has lost its beginning is left out.
+Source: https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/
 """
 
 import json
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 MOST = 4
+CUT_FROM_BYTES = 2000
+"""Of a longer end Kubernetes keeps the last 2,048 bytes, and half an address does not look like one."""
 _BAD = {"ERROR", "CRITICAL", "FATAL", "WARNING", "WARN"}
 _LEVELS = ("severity", "level", "levelname")
 _MESSAGES = ("message", "msg", "event")
@@ -18,6 +21,13 @@ _MESSAGES = ("message", "msg", "event")
 class _Line:
     text: str
     is_bad: bool
+
+
+def whole(message: str) -> str:
+    """How a container ended, without a first line that may have lost its beginning; empty where that is all of it."""
+    if len(message.encode(errors="replace")) < CUT_FROM_BYTES:
+        return message
+    return message.partition("\n")[2]
 
 
 def telling(text: str, *, errors_only: bool = False) -> tuple[str, ...]:

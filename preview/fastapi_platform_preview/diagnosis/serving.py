@@ -11,6 +11,8 @@ from .release import Batch, Release
 def sentence(release: Release) -> str:
     """What serves of a workload."""
     newest = release.newest
+    if release.live is None and not release.is_named:
+        return f"{release.name}: cannot tell what serves, the deploy names it"
     if release.live is None or newest is None:
         return f"{release.name}: nothing serves, it is not deployed"
     wanted = max(release.live.number("spec", "replicas"), newest.maker.number("spec", "replicas"))
@@ -20,7 +22,7 @@ def sentence(release: Release) -> str:
     if old and not newest.ready:
         return (
             f"{release.name}: the old version serves, {_count(old)}; "
-            f"of the new one, {_version(newest)}, 0 of {max(len(newest.pods), 1)} pods are ready"
+            f"of the new one, {_version(newest)}, 0 of {max(newest.alive, 1)} pods are ready"
         )
     if old:
         return f"{release.name}: both versions serve, {_count(old)}, {_count([newest])}"
@@ -29,7 +31,7 @@ def sentence(release: Release) -> str:
 
 
 def _count(batches: Sequence[Batch]) -> str:
-    return ", ".join(f"{batch.ready} of {len(batch.pods)} pods of {_version(batch)}" for batch in batches)
+    return ", ".join(f"{batch.ready} of {batch.alive} pods of {_version(batch)}" for batch in batches)
 
 
 def _version(batch: Batch) -> str:

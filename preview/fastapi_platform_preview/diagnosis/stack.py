@@ -4,11 +4,12 @@ Owns looking at all of them, once or again and again. Deliberately has the logs 
 found.
 """
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from fastapi_platform_policy.program import Program
-from fastapi_platform_policy.record import text
+from fastapi_platform_policy.record import Marker, text
 
 from .. import clusters
 from ..errors import UsageError, refuse
@@ -16,11 +17,14 @@ from ..project import Project
 from .advice import Advice
 from .ask import Space
 from .examine import Diagnosis, UnderWay, examine
-from .finding import Finding, Rank, grouped
+from .finding import Finding, Log, Rank, grouped
 from .log_lines import telling
 
 LOGS = 4
 """Logs that are read; the first cause is the one that matters."""
+LOGS_SECONDS = 20.0
+"""So long may reading all of them take: a cause without its log is worth more than none."""
+_NOT_SHOWN = (Marker.SECRET, Marker.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +52,18 @@ class Subject:
             findings=grouped(finding for part in parts for finding in part.findings),
             under_way=tuple(each for part in parts for each in part.under_way),
             wanted=frozenset(urn for part in parts for urn in part.wanted),
+            is_deployed=any(part.is_deployed for part in parts),
         )
 
     def complete(self, diagnosis: Diagnosis) -> Diagnosis:
         """The same with the lines of the logs that it names, and what is missing altogether told as one."""
-        told = [self._with_log(each) for each in diagnosis.findings[:LOGS]]
-        absent = [each for each in self.spaces if not diagnosis.serving and not each.exists()]
+        ends = time.monotonic() + LOGS_SECONDS
+        told = [self._with_log(each, ends) for each in diagnosis.findings[:LOGS]]
+        absent = [each for each in self.spaces if not diagnosis.is_deployed and not each.exists()]
         return replace(
             diagnosis,
             findings=tuple(map(_no_namespace, absent)) or (*told, *diagnosis.findings[LOGS:]),
-            under_way=tuple(self._progress(each) for each in diagnosis.under_way),
+            under_way=tuple(self._progress(each, ends) for each in diagnosis.under_way),
         )
 
     def _within(self, space: Space) -> Program:
@@ -69,17 +75,22 @@ class Subject:
             if text(record.at("metadata", "namespace")) in ("", space.namespace)
         ])  # fmt: skip
 
-    def _with_log(self, finding: Finding) -> Finding:
+    def _with_log(self, finding: Finding, ends: float) -> Finding:
         if finding.log is None:
             return finding
-        lines = next((found for space in self.spaces if (found := space.lines(finding.log))), "")
+        lines = self._lines(finding.log, ends)
         return replace(finding, evidence=(*finding.evidence, *telling(lines, errors_only=finding.log.errors_only)))
 
-    def _progress(self, under_way: UnderWay) -> UnderWay:
+    def _progress(self, under_way: UnderWay, ends: float) -> UnderWay:
         log = under_way.log
-        lines = "" if log is None else next((found for space in self.spaces if (found := space.lines(log))), "")
+        lines = "" if log is None else self._lines(log, ends)
         last = telling(lines)[-1:]
         return UnderWay(f"{under_way.text}; last line: {last[0]}") if last else under_way
+
+    def _lines(self, log: Log, ends: float) -> str:
+        """The lines of a log in whichever namespace has it; none once the time is over."""
+        asked = (space.lines(log, ends - time.monotonic()) for space in self.spaces)
+        return next(filter(None, asked), "")
 
 
 def of_records(project: Project, stack: str, program: Program) -> Subject:
@@ -96,16 +107,25 @@ def of_records(project: Project, stack: str, program: Program) -> Subject:
             "knows which runs what",
             fix="Name a context of your kubeconfig in the program's Kubernetes provider.",
         )  # fmt: skip
-    spaces = tuple(Space(found[0], namespace) for namespace in _namespaces(program))
+    spaces = tuple(Space(found[0], namespace) for namespace in _namespaces(stack, program))
     if not spaces:
         raise _nothing_to_ask(stack)
     return Subject(program, Advice(stack, project.stack_file(stack).name, frozenset(project.config)), spaces)
 
 
-def _namespaces(program: Program) -> Iterator[str]:
+def _namespaces(stack: str, program: Program) -> Iterator[str]:
     stated = {text(workload.namespace) for workload in program.workloads} - {""}
     made = {text(record.at("metadata", "name")) for record in program.of_kind("Namespace")} - {""}
+    if not stated | made and any(workload.namespace in _NOT_SHOWN for workload in program.workloads):
+        raise _unnamed(stack)
     yield from sorted(stated or made or ({"default"} if program.workloads else set[str]()))
+
+
+def _unnamed(stack: str) -> UsageError:
+    return refuse(
+        f"stack {stack}", "", got="a namespace that the deploy names", want="a stated name",
+        why="nobody can tell where the pods are", fix="State metadata.name of the Namespace.",
+    )
 
 
 def _nothing_to_ask(stack: str) -> UsageError:

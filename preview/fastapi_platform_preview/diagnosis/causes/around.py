@@ -1,5 +1,6 @@
-"""What stands around the pods: the rollout itself, the autoscaler, the disruption budget.
+"""What stands around the pods: the rollout itself, the autoscaler, the disruption budget, and that nothing serves.
 
+Owns what no single container says. Deliberately told only where no pod explains it, and never a reason to end a deploy.
 Source: https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#failed-deployment
 """
 
@@ -61,6 +62,16 @@ def budgets(program: Program, seen: Observed) -> Iterator[Finding]:
             full_name(record), record.urn, live, "no pod may be evicted: too few are healthy",
             (f"{healthy} healthy, {wanted} wanted",), "Mend the pods; a node upgrade waits for them until then.",
         )
+
+
+def none_ready(release: Release) -> Finding:
+    """Requests go nowhere, and nothing says why."""
+    live = release.live
+    namespace = text(live.at("metadata", "namespace")) if live else "<namespace>"
+    return Finding(
+        rank=Rank.NOT_READY, subject=release.name, urn=release.workload.urn, cause="nothing serves: no pod is ready",
+        evidence=(), fix=f"What is under way may end well; the pods: kubectl --namespace {namespace} get pods",
+    )
 
 
 def missing(release: Release, namespace: str, stack: str) -> Finding:

@@ -1,4 +1,9 @@
-"""One container of a pod that matters, as every question about it gets it."""
+"""One container of a pod that matters, as every question about it gets it.
+
+Owns which pods and containers are asked about. Deliberately passes over pods that are dead or on their way out where
+others take their place: a node that went away leaves some behind.
+Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-phase
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,11 +13,11 @@ from fastapi_platform_policy.record import Marker, Value, at, items, text
 
 from ..advice import Advice
 from ..finding import Finding, Log, Rank
+from ..log_lines import whole
 from ..observed import Live, Observed, moment, number
-from ..release import Release
+from ..release import Release, is_dead
 
-CUT_FROM = 2000
-"""Bytes; of a longer end Kubernetes keeps the last 2,048, and half an address does not look like one."""
+_REPLACED = frozenset({"DaemonSet", "Deployment", "StatefulSet"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +84,8 @@ class Case:
 
     @property
     def end_message(self) -> str:
-        """What it said at its end: its last lines, whose first one may have lost its beginning."""
-        message = text(at(self.end, "message"))
-        return message.partition("\n")[2] if len(message) >= CUT_FROM and "\n" in message.strip() else message
+        """What it said at its end: its last lines, as far as they are whole."""
+        return whole(text(at(self.end, "message")))
 
     @property
     def exit_code(self) -> int:
@@ -115,7 +119,8 @@ class Case:
 def cases(seen: Observed, advice: Advice, release: Release) -> Iterator[Case]:
     """Every container of the newest pods, those that run first of each pod first."""
     for pod in release.pods:
-        if pod.at("metadata", "deletionTimestamp") is not Marker.ABSENT:
+        is_replaced = release.workload.kind in _REPLACED and is_dead(pod)
+        if is_replaced or pod.at("metadata", "deletionTimestamp") is not Marker.ABSENT:
             continue
         for specs, statuses in (("initContainers", "initContainerStatuses"), ("containers", "containerStatuses")):
             known = {text(at(each, "name")): each for each in items(pod.at("status", statuses))}

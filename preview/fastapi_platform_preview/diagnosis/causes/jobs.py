@@ -1,5 +1,7 @@
 """Jobs that failed, a migration above all, and how far one is that runs.
 
+Owns the end of a Job. Deliberately leaves containers that do not start, and pods that no node takes, to the questions
+that every workload is asked.
 Source: https://kubernetes.io/docs/concepts/workloads/controllers/job/#job-termination-and-cleanup
 """
 
@@ -9,7 +11,7 @@ from fastapi_platform_policy.record import Value, at, items, text
 
 from ..advice import Advice
 from ..finding import Finding, Log, Rank
-from ..log_lines import telling
+from ..log_lines import telling, whole
 from ..observed import Event, Live, Observed, moment, number
 from ..release import Release
 
@@ -38,13 +40,14 @@ def failed(seen: Observed, advice: Advice, release: Release) -> Iterator[Finding
     else:
         cause = f"the {what} failed" + (f" with exit code {number(at(end, 'exitCode'))}" if end is not None else "")
         fix = "Nothing behind it was touched. Correct what it says and run up again: the failed Job is replaced."
-    said = text(at(end, "message")) or ("" if late else text(at(condition, "message")))
+    last_words = whole(text(at(end, "message")))
+    said = last_words or ("" if late else text(at(condition, "message")))
     around = [f"{each.reason}: {each.message}" for each in _last_words(seen, job)] if late and not said else []
     yield Finding(
         rank=Rank.AROUND if job.owner else Rank.MIGRATION, subject=release.name, urn=release.workload.urn, cause=cause,
         evidence=tuple(line for line in (_command(job), *telling(said), *around) if line), fix=fix,
         objects=(job.name,), traces=frozenset({job.uid}),
-        log=Log(pod.name, container) if pod is not None and not said else None,
+        log=Log(pod.name, container) if pod is not None and not last_words else None,
         patience_seconds=None if job.owner else 0,
     )  # fmt: skip
 

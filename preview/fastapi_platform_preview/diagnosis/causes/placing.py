@@ -1,5 +1,6 @@
 """Pods that no node takes, or that never go.
 
+Owns where pods are. Deliberately never a reason to end a deploy: a node that is being added takes them.
 Source: https://kubernetes.io/docs/concepts/scheduling-eviction/kube-scheduler/
 """
 

@@ -1,5 +1,7 @@
 """Pods that the API server refuses to make: quotas, limit ranges, Pod Security, admission webhooks.
 
+Owns the words of the API server. Deliberately takes an old refusal for none: its events stay for an hour, and pods come
+and go.
 Source: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/
 """
 
@@ -9,8 +11,11 @@ from fastapi_platform_policy.record import at, text
 
 from ..advice import Advice
 from ..finding import Finding, Rank
-from ..observed import Live, Observed
+from ..observed import Event, Live, Observed
 from ..release import Release
+
+RECENT_SECONDS = 900
+"""What makes pods tries again at the latest after so long."""
 
 
 def pods(seen: Observed, advice: Advice, release: Release) -> Iterator[Finding]:
@@ -18,8 +23,9 @@ def pods(seen: Observed, advice: Advice, release: Release) -> Iterator[Finding]:
     maker = release.newest.maker if release.newest else None
     if maker is None or not _lacks_pods(maker):
         return
-    events = seen.events_of(maker, "FailedCreate")
-    words = events[-1].message if events else text(at(maker.condition("ReplicaFailure"), "message"))
+    events = _refusals(seen, maker)
+    says = text(at(maker.condition("ReplicaFailure"), "message")) if maker.is_true("ReplicaFailure") else ""
+    words = events[-1].message if events else says
     if not words:
         return
     cause, fix = _reason(words, advice, release)
@@ -28,6 +34,14 @@ def pods(seen: Observed, advice: Advice, release: Release) -> Iterator[Finding]:
         cause=cause, evidence=(words.rpartition(" is forbidden: ")[2],), fix=fix, objects=(maker.name,),
         traces=frozenset({f"{maker.uid} {sum(each.count for each in events)}"}), patience_seconds=10,
     )  # fmt: skip
+
+
+def _refusals(seen: Observed, maker: Live) -> list[Event]:
+    """Those that still hold; a ReplicaSet says so itself."""
+    events = seen.events_of(maker, "FailedCreate")
+    if maker.kind == "ReplicaSet":
+        return [*events] if maker.is_true("ReplicaFailure") else []
+    return [each for each in events if seen.age_seconds(each.last) < RECENT_SECONDS]
 
 
 def _lacks_pods(maker: Live) -> bool:

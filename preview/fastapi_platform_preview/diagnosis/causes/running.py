@@ -1,12 +1,15 @@
 """Containers that start and do not stay, or never serve.
 
+Owns what a process does once it runs. Deliberately waits for a second end, and for the first probe that could have said
+no: a deploy is not ended for a dependency that is a moment late.
 Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#container-restarts
 """
 
 import re
 from dataclasses import replace
+from datetime import datetime, timedelta
 
-from fastapi_platform_policy.record import Marker, at, text
+from fastapi_platform_policy.record import Marker, at, items, mapping, text
 
 from ..finding import MENDS_ITSELF, Finding, Rank
 from ..log_lines import telling
@@ -19,6 +22,8 @@ SETTLED_SECONDS = 120
 """One that has run for so long since is, too."""
 GRACE_SECONDS = 20
 """So long may readiness fail after a start: first connections are being made."""
+PERIOD_SECONDS, FAILURES = 10, 3
+"""Of a probe that states none."""
 
 
 _CANNOT_START = re.compile(r"cannot (?:start|load|serve|listen)\b.*")
@@ -35,7 +40,7 @@ def memory(case: Case) -> Finding | None:
         Rank.NOT_RUNNING, f"out of memory: the limit of container {case.name} is {limit}",
         (f"OOMKilled, exit code {case.exit_code}, {times}",),
         f"{case.advice.command(case.release, 'resources.memory', '<more than ' + limit + '>', 'memory limit')}",
-        trace=_trace(case), patience_seconds=0,
+        trace=_trace(case), patience_seconds=_after_ends(case),
     )  # fmt: skip
 
 
@@ -52,7 +57,7 @@ def crash(case: Case) -> Finding | None:
          *(line for line in said if not refusal or refusal not in line)),
         f"Correct what it says (settings: {case.advice.change(case.release, 'env', 'environment')}), or go back to the "
         "image before.",
-        trace=_trace(case), patience_seconds=0 if case.crashes > 1 else MENDS_ITSELF,
+        trace=_trace(case), patience_seconds=_after_ends(case),
         log=None if case.end_message else case.log,
     )  # fmt: skip
 
@@ -69,7 +74,7 @@ def startup(case: Case) -> Finding | None:
         Rank.NOT_RUNNING, f"the {kind} probe of container {case.name} fails, and it is restarted",
         (probes[-1].message if probes else killed.message,),
         f"Read its log; where it needs longer: {case.advice.change(case.release, field, f'{kind} probe')}.",
-        trace=_trace(case), patience_seconds=0, log=case.log,
+        trace=_trace(case), patience_seconds=_after_ends(case), log=case.log,
     )
 
 
@@ -77,9 +82,9 @@ def readiness(case: Case) -> Finding | None:
     """It runs, and says that it cannot serve."""
     if not case.runs or case.is_ready or at(case.status, "started") is not True:
         return None
-    probes = case.seen.events_of(case.pod, "Unhealthy", saying="Readiness probe failed")
-    since = min([each.first for each in probes], default=case.began)
-    if case.seen.age_seconds(max(since, case.began)) < GRACE_SECONDS:
+    refusals = case.seen.events_of(case.pod, "Unhealthy", saying="Readiness probe failed")
+    probes = tuple(each for each in refusals if each.last >= case.began)
+    if case.seen.age_seconds(_could_serve(case, probes)) < GRACE_SECONDS:
         return None
     path = text(at(case.spec, "readinessProbe", "httpGet", "path"))
     said = probes[-1].message if probes else "not ready"
@@ -99,6 +104,28 @@ def readiness(case: Case) -> Finding | None:
     )
 
 
+def pod(case: Case) -> Finding | None:
+    """Its containers can serve, and something else keeps the pod out of its Service: its node, a load balancer."""
+    statuses = items(case.pod.at("status", "containerStatuses"))
+    if not statuses or any(at(each, "ready") is not True for each in statuses) or not case.pod.is_false("Ready"):
+        return None
+    since = max(moment(at(case.pod.condition(kind), "lastTransitionTime")) for kind in ("Ready", "ContainersReady"))
+    if case.seen.age_seconds(since) < GRACE_SECONDS:
+        return None
+    gates = [gate for each in items(case.pod.at("spec", "readinessGates"))
+             if not case.pod.is_true(gate := text(at(each, "conditionType")))]  # fmt: skip
+    lost = case.seen.events_of(case.pod, "NodeNotReady")[-1:]
+    said = case.pod.condition("Ready")
+    why = f"readiness gate {', '.join(gates)}" if gates else lost[0].reason if lost else text(at(said, "reason"))
+    return case.found(
+        Rank.NOT_READY, "not ready although its containers are" + (f": {why}" if why else ""),
+        (text(at(said, "message")), *(each.message for each in lost)),
+        f"Look at its node, and at what sets the gates: kubectl --namespace {case.pod.at('metadata', 'namespace')} "
+        f"describe pod {case.pod.name}",
+        trace=f"{why} {since}", patience_seconds=MENDS_ITSELF,
+    )  # fmt: skip
+
+
 def starting(case: Case) -> str:
     """How far a container is that is no fault yet; empty for any other."""
     if case.is_ready or case.end_reason:
@@ -108,9 +135,21 @@ def starting(case: Case) -> str:
     return "starting" if case.runs or case.waits in ("ContainerCreating", "PodInitializing") else ""
 
 
-def _budget(case: Case) -> int:
-    probe = at(case.spec, "startupProbe")
-    return number(at(probe, "periodSeconds")) * number(at(probe, "failureThreshold"))
+def _budget(case: Case, probe: str = "startupProbe") -> int:
+    """How long a probe may fail; 0 where there is none."""
+    stated = at(case.spec, probe)
+    if not mapping(stated):
+        return 0
+    period, failures = number(at(stated, "periodSeconds")), number(at(stated, "failureThreshold"))
+    return (period or PERIOD_SECONDS) * (failures or FAILURES)
+
+
+def _could_serve(case: Case, refusals: tuple[Event, ...]) -> datetime:
+    """When its first readiness probe failed; where none was seen to, when one must have."""
+    begins = case.began + timedelta(seconds=number(at(case.spec, "readinessProbe", "initialDelaySeconds")))
+    if refusals:
+        return max(begins, min(each.first for each in refusals))
+    return begins + timedelta(seconds=_budget(case) + _budget(case, "readinessProbe"))
 
 
 def _how_often(probes: tuple[Event, ...]) -> tuple[str, ...]:
@@ -139,6 +178,11 @@ def _healthy_again(case: Case) -> bool:
         return False
     settled = case.seen.age_seconds(case.began) >= SETTLED_SECONDS
     return settled or case.restarts < 2 or case.seen.age_seconds(moment(at(case.end, "finishedAt"))) > RECENT_SECONDS
+
+
+def _after_ends(case: Case) -> float | None:
+    """The first end may be the last."""
+    return 0 if case.crashes > 1 else MENDS_ITSELF
 
 
 def _trace(case: Case) -> str:

@@ -1,21 +1,29 @@
 """Containers that cannot be started: their image, their settings, their command, their volumes.
 
+Owns what stands between a placed pod and its process. Deliberately is patient with a runtime or a volume that is only
+late, and never asks a registry itself.
 Source: https://kubernetes.io/docs/concepts/containers/images/#imagepullbackoff
 """
 
 import re
 
-from ..finding import Finding, Rank
+from ..finding import MENDS_ITSELF, Finding, Rank
+from ..observed import moment
 from .case import Case
 
 _NO_IMAGE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
 _NO_CONTAINER = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError"}
+_CERTAIN = {"CreateContainerConfigError", "StartError"}
+"""Of those, what does not come good by itself; a runtime that is overloaded does."""
 _PULL = "Failed to pull image"
 _NO_SUCH = re.compile(r"not found|manifest unknown|does not exist|invalid reference", re.IGNORECASE)
 _DENIED = re.compile(r"denied|unauthorized|forbidden|authentication", re.IGNORECASE)
 _KEY = re.compile(r"""couldn't find key (?P<key>\S+) in (?P<kind>Secret|ConfigMap) (?:[^/\s]+/)?(?P<name>\S+)""")
 _OBJECT = re.compile(r"""(?P<kind>secret|configmap) "(?P<name>[^"]+)" not found""", re.IGNORECASE)
-_COMMAND = re.compile(r"""executable file not found|no such file or directory|permission denied""")
+_COMMAND = re.compile(r"exec: .*(?:executable file not found|no such file or directory|permission denied)")
+_PAST_VOLUMES = ("Pulling", "Pulled", "SuccessfulAttachVolume")
+"""What happens once the volumes are there; the container is `ContainerCreating` while its image is pulled, too."""
+_COMES_FREE = re.compile(r"Multi-Attach|failed to sync")
 
 
 def image(case: Case) -> Finding | None:
@@ -26,10 +34,10 @@ def image(case: Case) -> Finding | None:
     words = pulls[-1].message.partition(": ")[2] if pulls else case.says
     other = case.advice.command(case.release, "image", "<an image that was pushed>", "image")
     pull_secrets = case.advice.change(case.release, "placement.image_pull_secrets", "imagePullSecrets")
-    if _NO_SUCH.search(words) or case.waits == "InvalidImageName":
+    if _DENIED.search(words):
+        fix = f"Is it the right name? Then give the nodes the right to pull it: {pull_secrets}. Another image: {other}"
+    elif _NO_SUCH.search(words) or case.waits == "InvalidImageName":
         fix = other
-    elif _DENIED.search(words):
-        fix = f"Give the nodes the right to pull it: {pull_secrets}."
     else:
         fix = f"Is the registry in reach of the nodes, and the image in it? Another image: {other}"
     return case.found(
@@ -48,7 +56,8 @@ def container(case: Case) -> Finding | None:
     cause, fix = _lacking(case, words)
     return case.found(
         Rank.NOT_RUNNING, cause, (words,), fix,
-        trace=f"{sum(each.count for each in failed)} {failed[-1].last if failed else ''}", patience_seconds=10,
+        trace=f"{sum(each.count for each in failed)} {failed[-1].last if failed else ''}",
+        patience_seconds=10 if _CERTAIN & {case.waits, case.end_reason} else MENDS_ITSELF,
     )
 
 
@@ -86,7 +95,9 @@ def _command_field(case: Case) -> str:
 
 def volume(case: Case) -> Finding | None:
     """The pod waits for a volume that cannot be mounted."""
-    mounts = case.seen.events_of(case.pod, "FailedMount", "FailedAttachVolume")
+    passed = max((each.last for each in case.seen.events_of(case.pod, *_PAST_VOLUMES)), default=moment(None))
+    failed = case.seen.events_of(case.pod, "FailedMount", "FailedAttachVolume")
+    mounts = [each for each in failed if each.last > passed]
     if case.waits != "ContainerCreating" or not mounts:
         return None
     words = mounts[-1].message
@@ -97,5 +108,6 @@ def volume(case: Case) -> Finding | None:
         Rank.NOT_RUNNING, cause, (words,),
         f"Create what it names, or take the volume out: kubectl --namespace {case.pod.at('metadata', 'namespace')} "
         f"describe pod {case.pod.name}",
-        trace=f"{mounts[-1].count} {mounts[-1].last}", patience_seconds=30,
+        trace=f"{mounts[-1].count} {mounts[-1].last}",
+        patience_seconds=MENDS_ITSELF if _COMES_FREE.search(words) else 30,
     )
