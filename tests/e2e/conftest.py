@@ -59,7 +59,7 @@ def wire(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture(scope="module")
 def deployment(kubectl: Kubectl, wire: Wire, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """The `local` stack, deployed; nothing of it is left afterwards."""
-    deployment = Deployment(tmp_path_factory.mktemp("engine"), wire.kubeconfig)
+    deployment = Deployment(tmp_path_factory.mktemp("engine"), wire.kubeconfig, kubectl.program)
     try:
         deployment.up()
         yield deployment

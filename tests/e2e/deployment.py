@@ -4,6 +4,7 @@ Owns a copy of the project with an environment and a backend of its own, driven 
 up` does, event by event. Deliberately no other way to the cluster: what is asked of it is asked by the tests.
 """
 
+import os
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,19 +22,20 @@ NAME = "local"
 class Deployment:
     """One stack, its state, and the settings that a test changes."""
 
-    def __init__(self, home: Path, kubeconfig: Path) -> None:
-        """Copy the project; nothing is deployed yet."""
+    def __init__(self, home: Path, kubeconfig: Path, kubectl: str) -> None:
+        """Copy the project, and take the way to the cluster; nothing is deployed yet."""
         self.project = home / "project"
         self.project.mkdir(parents=True)
         copy_workspace(self.project)
         (home / "state").mkdir()
-        environment = {
+        self._environment = {
             "KUBECONFIG": str(kubeconfig),
+            "PATH": f"{Path(kubectl).parent}:{os.environ['PATH']}",
             "PULUMI_BACKEND_URL": f"file://{home / 'state'}",
             "PULUMI_CONFIG_PASSPHRASE": "of a test",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
         }
-        options = automation.LocalWorkspaceOptions(env_vars=environment)
+        options = automation.LocalWorkspaceOptions(env_vars=self._environment)
         self._stack = automation.create_or_select_stack(NAME, work_dir=str(self.project), opts=options)
         self._file = self.project / f"Pulumi.{NAME}.yaml"
         self._base = self._file.read_text()
@@ -70,6 +72,13 @@ class Deployment:
         """Return what a deploy would change."""
         found = _counts(self._stack.preview(color="never").change_summary)
         return {name: count for name, count in found.items() if name != "same"}
+
+    def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """Run `fastapi-platform` on this stack, as a user does who has said yes."""
+        command = (str(self.project / ".venv/bin/fastapi-platform"), *words, "--cwd", str(self.project))
+        asked = (*command, "--", "--yes", "--non-interactive") if words[0] == "up" else command
+        environment = os.environ | self._environment
+        return subprocess.run(asked, env=environment, capture_output=True, text=True, check=False, timeout=600)
 
     def destroy(self) -> None:
         """Take everything away."""
