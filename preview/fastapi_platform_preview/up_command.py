@@ -4,6 +4,7 @@ Owns when the engine is ended early, and what is said then. Deliberately decides
 is changed, and whether, is the engine's and the user's.
 """
 
+import re
 import shutil
 import sys
 import tempfile
@@ -25,13 +26,15 @@ from .engine import Engine
 from .engine_log import EngineLog
 from .errors import FINDINGS, UsageError, refuse
 from .recording import Started
+from .redaction import printable
 
 LOOK_SECONDS = 3.0
 END_SECONDS = 15.0
 """The cause is shown then at the latest, whether or not the engine has ended."""
 REFRESH_SECONDS = 120.0
 """How long the state may take to be brought up to the cluster, before that is interrupted too."""
-_STACK_WORDS = ("--stack", "-s", "--cwd", "-C")
+_STACK_WORDS = re.compile(r"--(stack|cwd)(=|$)|-[defjryQ]*[sC]")
+"""Its short options may be written as one word, with the value: `-ysprod`."""
 
 
 def run(started: Started, words: Sequence[str], *, wait: bool) -> int:
@@ -61,7 +64,7 @@ def _check(words: Sequence[str], stack: str) -> None:
         raise refuse(
             "pulumi", "", got="nothing on PATH", want="the Pulumi CLI", why="it deploys", fix=INSTALL_PULUMI
         )
-    twice = [word for word in words if word.partition("=")[0] in _STACK_WORDS]
+    twice = [word for word in words if _STACK_WORDS.match(word)]
     if twice:
         raise refuse(
             "up", "", got=f"{twice[0]} after --", want="the stack as first argument, and the project by --cwd",
@@ -76,9 +79,12 @@ class _Deploy:
     log: EngineLog
     wait: bool
     _watch: Watch = field(default_factory=Watch)
+    _known: bool = False
+    """Whether the cluster has said what was wrong before."""
 
     def run(self, words: Sequence[str]) -> int:
-        self._watch.before = self._before()
+        before = self._before()
+        self._watch.before, self._known = before or frozenset(), before is not None
         words = ("up", f"--stack={self.subject.stack}", *words)
         with engine.running(self.folder, words, log=self.log.file) as running:
             decided = self._follow(running)
@@ -86,12 +92,14 @@ class _Deploy:
                 return self._cut(running, *decided)
         return self._ended(running)
 
-    def _before(self) -> frozenset[str]:
+    def _before(self) -> frozenset[str] | None:
         """What was wrong before; a cluster that does not answer may be one that the deploy will make."""
         try:
             return watch.traces(self.subject.diagnosis())
         except NoAnswerError:
-            return frozenset()
+            if not self.wait:
+                _say("the cluster does not answer yet; what is broken in its first answer ends nothing")
+            return None
         except UsageError as error:
             _say(f"nobody watches this deploy: {error}")
             return frozenset()
@@ -101,6 +109,8 @@ class _Deploy:
         while not running.wait(LOOK_SECONDS):
             awaited = self.log.changing() & {each.urn for each in self.subject.program.workloads}
             found = self._look() if awaited and not self.wait and not running.interrupts else None
+            if found is not None and not self._known:
+                self._watch.before, self._known = watch.traces(found), True
             if found is not None and (causes := self._watch.hopeless(found, awaited, time.monotonic())):
                 return found, causes[0]
         return None
@@ -154,5 +164,5 @@ class _Deploy:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"\nfastapi-platform: {text}\n")
+    sys.stderr.write(f"\nfastapi-platform: {printable(text)}\n")
     sys.stderr.flush()

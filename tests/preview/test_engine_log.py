@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from fastapi_platform_preview.engine_log import EngineLog
 
 
@@ -50,3 +52,10 @@ def test_a_replacement_is_waited_for_although_the_old_one_is_gone(tmp_path: Path
         + event("resourcePreEvent", "job", "create-replacement")
     )  # fmt: skip
     assert EngineLog(file).changing() == {"job"}
+
+
+@pytest.mark.parametrize("line", [b"panic: half an ev\n", b"\xff\xfe\n", b"\n", b"[]\n"])
+def test_a_line_that_is_no_event_is_passed_over(tmp_path: Path, line: bytes):
+    file = tmp_path / "events"
+    file.write_bytes(line + event("resourcePreEvent", "a").encode())
+    assert EngineLog(file).changing() == {"a"}

@@ -17,7 +17,7 @@ from fastapi_platform_preview.diagnosis.stack import Subject
 from fastapi_platform_preview.diagnosis.watch import Watch
 from fastapi_platform_preview.engine import Engine
 from tests.preview.deploys import A_WHILE, ASKED_OFTEN, BEGINS, TOLD, Machine
-from tests.preview.observations import Items, newest
+from tests.preview.observations import Items, broken_pod, newest
 
 pytestmark = pytest.mark.processes
 _POPEN = subprocess.Popen
@@ -95,6 +95,19 @@ def test_an_output_that_cannot_be_written_leaves_no_state_behind(machine: Machin
     assert machine.lines("calls")[1].startswith("refresh --yes")
 
 
+def test_what_a_container_says_does_not_steer_the_terminal(machine: Machine, capfd: pytest.CaptureFixture[str]):
+    machine.cluster(now="crash", edit=_steering)
+    assert up(machine) == 1
+    said = capfd.readouterr().err
+    assert r"cannot start: \x1b[2J" in said
+    assert "\x1b" not in said
+
+
+def _steering(found: Items) -> None:
+    status = broken_pod(found)["status"]["containerStatuses"][0]
+    status["lastState"]["terminated"]["message"] = "cannot start: \x1b[2Jit is all well"
+
+
 def test_a_refresh_that_takes_too_long_may_write_its_state(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ):
@@ -168,6 +181,26 @@ def test_a_cluster_that_does_not_answer_is_no_reason(machine: Machine, capfd: py
     assert "error" not in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("word", ["--skip-preview", "--show-config", "-y", "-mships", "-t=urn:pulumi:dev::shop::s"])
+def test_other_words_go_to_the_engine(machine: Machine, word: str):
+    machine.engine(until="True")
+    assert up(machine, "--", word) == 0
+    assert word in machine.lines("calls")[0]
+
+
+def test_a_cluster_that_answers_only_later_is_watched_from_then_on(
+    machine: Machine, capfd: pytest.CaptureFixture[str]
+):
+    """What is broken in its first answer may have been so before."""
+    machine.cluster(now="oom")
+    answers = f"[ $1 = logs ] && exit; echo asked >> {machine.state}/asked"
+    machine.install("kubectl", f"{answers}; [ -e {machine.state}/began ] || exit 1; cat {machine.state}/now")
+    machine.engine(until=ASKED_OFTEN)
+    assert up(machine) == 0
+    assert machine.lines("interrupts") == []
+    assert "what is broken in its first answer ends nothing" in capfd.readouterr().err
+
+
 def test_without_kubectl_the_engine_deploys_unwatched_and_that_is_said(
     machine: Machine, capfd: pytest.CaptureFixture[str]
 ):
@@ -184,7 +217,7 @@ def test_without_pulumi_one_error_says_how_to_get_it(machine: Machine, capfd: py
     assert "https://www.pulumi.com/docs/install/" in line
 
 
-@pytest.mark.parametrize("word", ["--stack=prod", "-s", "--cwd"])
+@pytest.mark.parametrize("word", ["--stack=prod", "-s", "-sprod", "-ysprod", "--cwd", "-Cdir"])
 def test_another_stack_than_the_watched_one_is_refused(
     machine: Machine, word: str, capfd: pytest.CaptureFixture[str]
 ):
@@ -268,7 +301,7 @@ def test_a_pipeline_that_asks_twice_leaves_the_engine_its_grace(machine: Machine
 
 
 def test_an_interrupt_while_the_engine_starts_reaches_it_once(machine: Machine, monkeypatch: pytest.MonkeyPatch):
-    def interrupted_meanwhile(*words: Any, **more: Any) -> "subprocess.Popen[bytes]":
+    def interrupted_meanwhile(*words: Any, **more: Any) -> Any:
         process = _POPEN(*words, **more)
         if "--event-log" in str(words):
             machine.wait_for("began")
