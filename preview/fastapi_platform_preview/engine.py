@@ -25,6 +25,7 @@ class Engine:
     process: "subprocess.Popen[bytes]"
     interrupts: int = 0
     """How many of them reached this command."""
+    _asked: bool = False
 
     def wait(self, seconds: float) -> bool:
         """Whether it ends within that time."""
@@ -42,48 +43,71 @@ class Engine:
 
     def interrupt(self) -> None:
         """Ask it to end."""
+        self._asked = True
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGINT)
 
-    def end(self, seconds: float = GRACE_SECONDS) -> None:
-        """Have it end, at the latest after twice that time."""
-        for _ in range(2):
+    def interrupted(self) -> None:
+        """Have it answer to an interrupt that reached this command; in a terminal it has got it already."""
+        self.interrupts += 1
+        if not _in_foreground():
             self.interrupt()
-            if self.wait(seconds):
-                return
-        self.process.kill()
-        self.process.wait()
+
+    def end(self, seconds: float = GRACE_SECONDS) -> None:
+        """Have it end, at the latest after twice that time; an interrupt that it has had counts as the first."""
+        if not self._asked and not self.interrupts:
+            self.interrupt()
+        if self.wait(seconds):
+            return
+        self.interrupt()
+        if not self.wait(seconds):
+            self.process.kill()
+            self.process.wait()
 
 
-def start(project: Path, words: Sequence[str], log: Path) -> Engine:
-    """Start `pulumi` in a project's folder.
+@contextlib.contextmanager
+def running(
+    project: Path, words: Sequence[str], *, log: Path | None = None, silent: bool = False
+) -> Generator[Engine]:
+    """Run `pulumi` in a project's folder, and let it, not this command, answer to Ctrl-C from its first moment.
 
     Args:
         project: Folder of the project file.
         words: Arguments.
         log: Where it writes its events.
+        silent: Whether it is kept from the terminal.
     """
-    command = ["pulumi", *words, f"--event-log={log}"]
-    # The option is the Automation API's; without the variable the command line does not have it.
-    environment = os.environ | {"PULUMI_DEBUG_COMMANDS": "true"}
-    return Engine(subprocess.Popen(command, cwd=project, env=environment))
-
-
-@contextlib.contextmanager
-def interrupts_reach(engine: Engine) -> Generator[None]:
-    """Let the engine, not this command, answer to Ctrl-C; in a terminal it has got it already."""
+    engine: Engine | None = None
+    early = 0
 
     def hand_on(number: int, frame: object) -> None:
+        nonlocal early
         del number, frame
-        engine.interrupts += 1
-        if not _in_foreground():
-            engine.interrupt()
+        if engine is None:
+            early += 1
+        else:
+            engine.interrupted()
 
     before = signal.signal(signal.SIGINT, hand_on)
     try:
-        yield
+        engine = Engine(_start(project, words, log, silent=silent))
+        if early:
+            engine.interrupted()
+        yield engine
+    except BaseException:
+        if engine is not None:
+            engine.end()
+        raise
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _start(project: Path, words: Sequence[str], log: Path | None, *, silent: bool) -> "subprocess.Popen[bytes]":
+    command = ["pulumi", *words, *([f"--event-log={log}"] if log else [])]
+    # The option is the Automation API's; without the variable the command line does not have it.
+    environment = os.environ | {"PULUMI_DEBUG_COMMANDS": "true"}
+    stream = subprocess.DEVNULL if silent else None
+    return subprocess.Popen(command, cwd=project, env=environment, stdin=stream, stdout=stream, stderr=stream)
 
 
 def _in_foreground() -> bool:

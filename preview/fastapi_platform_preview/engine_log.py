@@ -1,7 +1,7 @@
 """What the engine is doing, from the log of its events.
 
 Owns reading that log while it grows: the one that Pulumi's Automation API reads too. Deliberately takes the URNs alone:
-the rest of an event is the state of resources.
+the rest of an event is the state of resources. Passes over a line that is no event: watching must not end a deploy.
 Source: https://github.com/pulumi/pulumi/blob/master/sdk/go/common/apitype/events.go
 """
 

@@ -5,10 +5,8 @@ Owns running them. Deliberately takes every failure for an empty answer: whoever
 
 import shutil
 import subprocess
-from pathlib import Path
 
 TIMEOUT_SECONDS = 10
-PATIENCE_SECONDS = 120
 
 
 def output(*command: str) -> str:
@@ -25,12 +23,3 @@ def output(*command: str) -> str:
 def first_line(*command: str) -> str:
     """The first line of it."""
     return output(*command).partition("\n")[0].strip()
-
-
-def succeeds(*command: str, folder: Path) -> bool:
-    """Whether a program that may take its time ends well, in a folder."""
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, timeout=PATIENCE_SECONDS, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0

@@ -4,6 +4,7 @@ Owns when the engine is ended early, and what is said then. Deliberately decides
 is changed, and whether, is the engine's and the user's.
 """
 
+import re
 import shutil
 import sys
 import tempfile
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import diagnose_command, engine, machine
+from . import diagnose_command, engine
 from .diagnosis import watch
 from .diagnosis.ask import NoAnswerError
 from .diagnosis.examine import Diagnosis
@@ -25,11 +26,15 @@ from .engine import Engine
 from .engine_log import EngineLog
 from .errors import FINDINGS, UsageError, refuse
 from .recording import Started
+from .redaction import printable
 
 LOOK_SECONDS = 3.0
 END_SECONDS = 15.0
 """The cause is shown then at the latest, whether or not the engine has ended."""
-_STACK_WORDS = ("--stack", "-s", "--cwd", "-C")
+REFRESH_SECONDS = 120.0
+"""How long the state may take to be brought up to the cluster, before that is interrupted too."""
+_STACK_WORDS = re.compile(r"--(stack|cwd)(=|$)|-[defjryQ]*[sC]")
+"""Its short options may be written as one word, with the value: `-ysprod`."""
 
 
 def run(started: Started, words: Sequence[str], *, wait: bool) -> int:
@@ -59,7 +64,7 @@ def _check(words: Sequence[str], stack: str) -> None:
         raise refuse(
             "pulumi", "", got="nothing on PATH", want="the Pulumi CLI", why="it deploys", fix=INSTALL_PULUMI
         )
-    twice = [word for word in words if word.partition("=")[0] in _STACK_WORDS]
+    twice = [word for word in words if _STACK_WORDS.match(word)]
     if twice:
         raise refuse(
             "up", "", got=f"{twice[0]} after --", want="the stack as first argument, and the project by --cwd",
@@ -74,59 +79,65 @@ class _Deploy:
     log: EngineLog
     wait: bool
     _watch: Watch = field(default_factory=Watch)
+    _known: bool = False
+    """Whether the cluster has said what was wrong before."""
 
     def run(self, words: Sequence[str]) -> int:
-        self._watch.before = self._before()
-        running = engine.start(self.folder, ("up", f"--stack={self.subject.stack}", *words), self.log.file)
-        try:
-            with engine.interrupts_reach(running):
-                causes = self._follow(running)
-                if causes:
-                    return self._cut(running, causes)
-        except BaseException:
-            running.end()
-            raise
+        before = self._before()
+        self._watch.before, self._known = before or frozenset(), before is not None
+        words = ("up", f"--stack={self.subject.stack}", *words)
+        with engine.running(self.folder, words, log=self.log.file) as running:
+            decided = self._follow(running)
+            if decided is not None and not running.wait(0):
+                return self._cut(running, *decided)
         return self._ended(running)
 
-    def _before(self) -> frozenset[str]:
+    def _before(self) -> frozenset[str] | None:
         """What was wrong before; a cluster that does not answer may be one that the deploy will make."""
         try:
             return watch.traces(self.subject.diagnosis())
         except NoAnswerError:
-            return frozenset()
+            if not self.wait:
+                _say("the cluster does not answer yet; what is broken in its first answer ends nothing")
+            return None
         except UsageError as error:
             _say(f"nobody watches this deploy: {error}")
             return frozenset()
 
-    def _follow(self, running: Engine) -> tuple[Finding, ...]:
+    def _follow(self, running: Engine) -> tuple[Diagnosis, Finding] | None:
         """Wait for the engine's end, or for a reason to end it."""
         while not running.wait(LOOK_SECONDS):
             awaited = self.log.changing() & {each.urn for each in self.subject.program.workloads}
             found = self._look() if awaited and not self.wait and not running.interrupts else None
+            if found is not None and not self._known:
+                self._watch.before, self._known = watch.traces(found), True
             if found is not None and (causes := self._watch.hopeless(found, awaited, time.monotonic())):
-                return causes
-        return ()
+                return found, causes[0]
+        return None
 
-    def _cut(self, running: Engine, causes: Sequence[Finding]) -> int:
+    def _cut(self, running: Engine, found: Diagnosis, cause: Finding) -> int:
         """End the engine, show the cause, and put the state in order."""
-        _say(f"{headline(causes[0])}; waiting does not mend it, so the deploy is ended (--wait waits on)")
-        found = self._look()
         running.interrupt()
-        ended = running.wait(END_SECONDS)
-        if found is not None:
+        try:
+            _say(f"{headline(cause)}; waiting does not mend it, so the deploy is ended (--wait waits on)")
+            running.wait(END_SECONDS)
             self._show(found)
-        if not ended:
+        finally:
             running.end()
-        self._refresh()
+            self._refresh()
         return FINDINGS
 
     def _refresh(self) -> None:
         """An await that was ended is not in the state: the next deploy would take the broken pods for the good ones."""
-        words = ("pulumi", "refresh", "--yes", "--skip-preview", "--non-interactive", f"--stack={self.subject.stack}")
-        if machine.succeeds(*words, folder=self.folder):
-            _say(f"the state is what the cluster has; correct it, then: fastapi-platform up {self.subject.stack}")
+        stack = f"--stack={self.subject.stack}"
+        words = ("refresh", "--yes", "--skip-preview", "--non-interactive", stack)
+        with engine.running(self.folder, words, silent=True) as refresh:
+            if not refresh.wait(REFRESH_SECONDS):
+                refresh.end()
+        if refresh.exit_code:
+            _say(f"the state may be behind the cluster: pulumi refresh {stack}, then up again")
         else:
-            _say(f"the state may be behind the cluster: {' '.join((*words[:2], words[-1]))}, then up again")
+            _say(f"the state is what the cluster has; correct it, then: fastapi-platform up {self.subject.stack}")
 
     def _ended(self, running: Engine) -> int:
         if running.interrupts:
@@ -137,7 +148,12 @@ class _Deploy:
         return running.exit_code
 
     def _show(self, found: Diagnosis) -> None:
-        diagnose_command.show(self.subject, self.subject.complete(found))
+        """Print it, with its logs when they are to be had."""
+        try:
+            told = self.subject.complete(found)
+        except NoAnswerError:
+            told = found
+        diagnose_command.show(self.subject, told)
 
     def _look(self) -> Diagnosis | None:
         """What the cluster says; nothing while it does not answer."""
@@ -148,5 +164,5 @@ class _Deploy:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"\nfastapi-platform: {text}\n")
+    sys.stderr.write(f"\nfastapi-platform: {printable(text)}\n")
     sys.stderr.flush()

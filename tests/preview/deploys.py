@@ -4,6 +4,7 @@ import json
 import shutil
 import stat
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,25 +24,32 @@ pulumi.CustomResource(
 URN = "urn:pulumi:dev::shop::kubernetes:apps/v1:Deployment::orders"
 BEGINS = json.dumps({"resourcePreEvent": {"metadata": {"op": "update", "urn": URN}}})
 ENGINE = """#!{python}
-import pathlib, signal, sys, time
+import os, pathlib, signal, sys, time
 state, begins, code = pathlib.Path({state!r}), {begins!r}, {code}
+parent, gives_up = os.getppid(), time.monotonic() + {patience}
 def note(name, text):
     with (state / name).open("a") as file:
         file.write(text + "\\n")
 def interrupted(*_):
     note("interrupts", "once")
+def waits():
+    time.sleep(0.05)
+    if os.getppid() != parent or time.monotonic() > gives_up:
+        sys.exit({gave_up})
 def asked():
     return len((state / "asked").read_text().splitlines()) if (state / "asked").exists() else 0
 note("calls", " ".join(sys.argv[1:]))
 if sys.argv[1] == "refresh":
-    sys.exit()
+    {refresh}
 signal.signal(signal.SIGINT, interrupted)
 pathlib.Path(sys.argv[-1].partition("=")[2]).write_text(begins + "\\n")
-note("began", "")
+note("began", str(os.getpid()))
 passed = 0
 while not (state / "interrupts").exists() and not {until}:
-    time.sleep(0.05)
+    waits()
     passed += 1
+while not {lets_go}:
+    waits()
 time.sleep(0.5)  # a second interrupt would come now
 sys.exit(9 if (state / "interrupts").exists() else code)
 """
@@ -55,6 +63,10 @@ ASKED_OFTEN = "asked() > 8"
 A_WHILE = "passed > 30"
 """It ends by itself without the cluster being asked."""
 NEVER = "False"
+TOLD = "(state / 'told').exists()"
+"""It goes on until the test says so."""
+PATIENCE_SECONDS, GAVE_UP = 180, 70
+"""An engine that nothing ends gives up, with a code of its own: then a test fails, and nothing is left running."""
 
 
 class Machine:
@@ -84,9 +96,22 @@ class Machine:
     def remove(self, name: str) -> None:
         (self.path / name).unlink()
 
-    def engine(self, *, until: str = NEVER, code: int = 0, begins: str = BEGINS) -> None:
-        values = {"python": sys.executable, "state": str(self.state), "begins": begins, "until": until, "code": code}
+    def engine(
+        self, *, until: str = NEVER, code: int = 0, begins: str = BEGINS, lets_go: str = "True",
+        refresh: str = "sys.exit()",
+    ) -> None:  # fmt: skip
+        values = {
+            "python": sys.executable, "state": str(self.state), "begins": begins, "until": until, "code": code,
+            "lets_go": lets_go, "refresh": refresh, "patience": PATIENCE_SECONDS, "gave_up": GAVE_UP,
+        }  # fmt: skip
         self._write("pulumi", ENGINE.format(**values))
+
+    def wait_for(self, name: str) -> None:
+        """Until the engine has left that note."""
+        gives_up = time.monotonic() + PATIENCE_SECONDS
+        while not (self.state / name).exists():
+            assert time.monotonic() < gives_up, f"no {name}"
+            time.sleep(0.05)
 
     def cluster(self, *, before: str = "", now: str = "", edit: Callable[[Items], object] | None = None) -> None:
         for moment, name in (("before", before), ("now", now)):

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from fastapi_platform_preview.engine_log import EngineLog
 
 
@@ -62,3 +64,10 @@ def test_the_log_of_an_update_takes_the_place_of_that_of_its_preview(tmp_path: P
     assert log.changing() == {"a", "b"}
     file.write_text(event("resourcePreEvent", "c") * 20)
     assert log.changing() == {"c"}
+
+
+@pytest.mark.parametrize("line", [b"panic: half an ev\n", b"\xff\xfe\n", b"\n", b"[]\n"])
+def test_a_line_that_is_no_event_is_passed_over(tmp_path: Path, line: bytes):
+    file = tmp_path / "events"
+    file.write_bytes(line + event("resourcePreEvent", "a").encode())
+    assert EngineLog(file).changing() == {"a"}
