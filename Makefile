@@ -49,7 +49,7 @@ engine: $(READY) ## compare with the real engine (needs pulumi on PATH)
 	$(BIN)/pytest tests/engine -q -rfEs
 
 e2e: $(READY) ## deploy with the real engine to such a cluster (needs pulumi on PATH besides)
-	$(BIN)/pytest tests/e2e -q -rfEs -m engine
+	$(BIN)/pytest tests/e2e -v --tb=short -rfEs -m engine
 
 cluster: $(READY) ## start a Kubernetes of one node from packages, or use kind or KUBECONFIG; prints its kubeconfig
 	@$(BIN)/python -m tests.cluster up
@@ -58,7 +58,7 @@ cluster-down: $(READY) ## take that cluster away again
 	@$(BIN)/python -m tests.cluster down
 
 cluster-test: $(READY) ## deploy to such a cluster, break it, and ask its API server about every manifest (needs root and Go, on Debian)
-	$(BIN)/pytest tests/cluster -q -rfEs -m cluster
+	$(BIN)/pytest tests/cluster -v --tb=short -rfEs -m cluster
 	KUBERNETES=1.35 $(BIN)/pytest tests/cluster/test_api_server.py -q -rfEs -m cluster
 
 evidence: ## cluster-test, and write what was measured into docs/evidence
